@@ -1,0 +1,1 @@
+//! HTTP in, nouns out: one file per resource; no SQL, no pixels.

@@ -1,0 +1,1 @@
+//! Bytes by key, on the local disk or in S3.

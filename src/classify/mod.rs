@@ -1,0 +1,1 @@
+//! A photo to an answer: decode, tensor, engine.

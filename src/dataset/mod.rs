@@ -1,0 +1,1 @@
+//! Datasets, classes, references and images, and their counts.

@@ -1,0 +1,1 @@
+//! The sample web and the client that drives the public API over it.

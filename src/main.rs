@@ -1,0 +1,3 @@
+//! The shipshape command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Network, bundle, registry and activation.

@@ -1,0 +1,1 @@
+//! Bytes to a known picture: sniff, decode, thumbnail, fingerprint, quality, tensor.

@@ -1,0 +1,1 @@
+//! A durable task queue on Postgres; it knows nothing of images.

@@ -1,0 +1,1 @@
+//! Scrape jobs and their candidates: from a phrase to downloaded bytes.

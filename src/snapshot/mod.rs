@@ -1,0 +1,1 @@
+//! Frozen membership, labels and split of a dataset: what is trained on.

@@ -1,0 +1,1 @@
+//! One file per task kind: load the noun, call it, store the result, enqueue what follows.

@@ -1,0 +1,1 @@
+//! Recipe, trainer, augmentation, metrics, learning curve.
