@@ -110,7 +110,9 @@ impl Serialize for Sha256 {
 
 impl<'de> Deserialize<'de> for Sha256 {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -122,7 +124,7 @@ impl sqlx::Type<sqlx::Postgres> for Sha256 {
 
 impl sqlx::postgres::PgHasArrayType for Sha256 {
     fn array_type_info() -> PgTypeInfo {
-        <[u8] as sqlx::postgres::PgHasArrayType>::array_type_info()
+        <&[u8] as sqlx::postgres::PgHasArrayType>::array_type_info()
     }
 }
 

@@ -1,0 +1,103 @@
+//! Numbers that say whether a picture is dark, flat, blurred or empty, measured on its thumbnail.
+
+use image::{GrayImage, RgbImage};
+use serde::{Deserialize, Serialize};
+
+/// Quality numbers of a picture's thumbnail, all from its luma.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Quality {
+    /// Mean, from 0 (black) to 1 (white).
+    pub brightness: f32,
+    /// Standard deviation, from 0 (flat) to 0.5 (half black, half white).
+    pub contrast: f32,
+    /// Variance of the 4-neighbour Laplacian of luma 0–255: the usual measure of focus. Under about 100 is blurred.
+    pub sharpness: f32,
+    /// Entropy of the 256-bin histogram, from 0 to 8 bits.
+    pub entropy: f32,
+}
+
+impl Quality {
+    /// Measures `luma`, which has at least one pixel.
+    pub(super) fn of(luma: &GrayImage) -> Self {
+        let mut histogram = [0_u64; 256];
+        for &level in luma.as_raw() {
+            histogram[usize::from(level)] += 1;
+        }
+        let count = luma.as_raw().len() as f64;
+        let (mut mean, mut square, mut entropy) = (0.0, 0.0, 0.0);
+        for (level, &seen) in histogram.iter().enumerate().filter(|(_, seen)| **seen > 0) {
+            let share = seen as f64 / count;
+            let level = level as f64 / 255.0;
+            mean += share * level;
+            square += share * level * level;
+            entropy -= share * share.log2();
+        }
+        Self {
+            brightness: mean as f32,
+            contrast: (square - mean * mean).max(0.0).sqrt() as f32,
+            sharpness: laplacian_variance(luma) as f32,
+            entropy: entropy.max(0.0) as f32,
+        }
+    }
+}
+
+/// Luma by ITU-R BT.601, in integers so that every machine agrees.
+pub(super) fn luma(pixels: &RgbImage) -> GrayImage {
+    let levels = pixels
+        .as_raw()
+        .chunks_exact(3)
+        .map(|rgb| {
+            let [red, green, blue] = [rgb[0], rgb[1], rgb[2]].map(u32::from);
+            ((77 * red + 150 * green + 29 * blue + 128) >> 8) as u8
+        })
+        .collect();
+    GrayImage::from_raw(pixels.width(), pixels.height(), levels)
+        .expect("one level was made for each pixel")
+}
+
+/// Variance over the inner pixels; 0 for a picture without any.
+fn laplacian_variance(luma: &GrayImage) -> f64 {
+    let width = luma.width() as usize;
+    let (mut count, mut sum, mut square) = (0_i64, 0_i64, 0_i64);
+    let rows: Vec<&[u8]> = luma.as_raw().chunks_exact(width).collect();
+    for window in rows.windows(3) {
+        let [above, row, below] = [window[0], window[1], window[2]];
+        for x in 1..width.saturating_sub(1) {
+            let [centre, up, down] = [row[x], above[x], below[x]].map(i64::from);
+            let (left, right) = (i64::from(row[x - 1]), i64::from(row[x + 1]));
+            let value = up + down + left + right - 4 * centre;
+            count += 1;
+            sum += value;
+            square += value * value;
+        }
+    }
+    if count == 0 {
+        return 0.0;
+    }
+    let mean = sum as f64 / count as f64;
+    square as f64 / count as f64 - mean * mean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flat_picture_has_no_contrast_sharpness_or_entropy() {
+        let quality = Quality::of(&GrayImage::from_pixel(20, 10, image::Luma([51])));
+        assert!((quality.brightness - 0.2).abs() < 1e-6);
+        assert_eq!(
+            (quality.contrast, quality.sharpness, quality.entropy),
+            (0.0, 0.0, 0.0)
+        );
+    }
+
+    #[test]
+    fn a_chequer_has_the_most_contrast_and_one_bit() {
+        let chequer = GrayImage::from_fn(16, 16, |x, y| image::Luma([255 * ((x + y) % 2) as u8]));
+        let quality = Quality::of(&chequer);
+        assert!((quality.contrast - 0.5).abs() < 1e-6);
+        assert!((quality.entropy - 1.0).abs() < 1e-6);
+        assert!(quality.sharpness > 100_000.0);
+    }
+}

@@ -1,0 +1,52 @@
+//! The one resize filter, the thumbnail's size, and JPEG out.
+
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{IntoImageView, IntoImageViewMut};
+use image::codecs::jpeg::JpegEncoder;
+use image::{ExtendedColorType, RgbImage};
+
+/// Longest side of a thumbnail, in pixels.
+pub const THUMBNAIL_SIDE: u32 = 256;
+
+/// JPEG quality of a thumbnail.
+pub(super) const THUMBNAIL_QUALITY: u8 = 85;
+
+/// Resizes `from` into `to`, whatever their aspects, by a triangle filter that widens as it shrinks (each source
+/// pixel counts, so that nothing aliases). Thumbnails, hashes and tensors all use it: hashes made with another
+/// filter differ by several bits.
+pub(super) fn resample(from: &impl IntoImageView, to: &mut impl IntoImageViewMut) {
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    Resizer::new()
+        .resize(from, to, &options)
+        .expect("both images have one pixel type and at least one pixel");
+}
+
+/// Shrinks `pixels` so that the longest side is at most `side`; never enlarges, and no side falls to zero.
+pub fn fit(pixels: RgbImage, side: u32) -> RgbImage {
+    let (width, height) = pixels.dimensions();
+    let longest = width.max(height);
+    if longest <= side {
+        return pixels;
+    }
+    let scaled = |length: u32| {
+        let exact = u64::from(length) * u64::from(side);
+        ((exact + u64::from(longest) / 2) / u64::from(longest)).max(1) as u32
+    };
+    let mut small = RgbImage::new(scaled(width), scaled(height));
+    resample(&pixels, &mut small);
+    small
+}
+
+/// Encodes `pixels` as JPEG of `quality` 1 to 100.
+pub fn encode_jpeg(pixels: &RgbImage, quality: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, quality)
+        .encode(
+            pixels,
+            pixels.width(),
+            pixels.height(),
+            ExtendedColorType::Rgb8,
+        )
+        .expect("a picture within the caps fits JPEG's 65,535 pixels a side");
+    bytes
+}
