@@ -1,9 +1,11 @@
 //! The pool, the migrator, typed ids, and the private Postgres.
 
+pub mod embedded;
 mod id;
 mod migrate;
 mod pool;
 
+pub use embedded::Embedded;
 pub use id::*;
 pub use migrate::migrate;
 pub use pool::{connect, is_transient};
