@@ -1,1 +1,13 @@
 //! Network, bundle, registry and activation.
+
+pub mod architecture;
+pub mod bundle;
+pub mod gradient;
+pub mod inference;
+pub mod network;
+pub mod weights_file;
+
+pub use architecture::{Architecture, FieldError};
+pub use bundle::{Bundle, BundleError, Metadata};
+pub use inference::Inference;
+pub use network::{Network, Variable};

@@ -1,0 +1,167 @@
+//! One model in one file: weights and everything needed to use and to trace them.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::architecture::{Architecture, FieldError};
+use super::inference::Inference;
+use super::network::{Network, Variable};
+use super::weights_file::{self, Entry, FileError, WeightsFile};
+
+/// The version of the file's description that this program writes and reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What a model file says of itself besides its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metadata {
+    /// See [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// The network.
+    pub architecture: Architecture,
+    /// The class names in the order of the output layer.
+    pub classes: Vec<String>,
+    /// Name and version of the transform that turns a picture into the network's input.
+    pub transform: String,
+    /// The snapshot that was trained on.
+    pub snapshot_id: String,
+    /// The run's seed.
+    pub seed: u64,
+    /// The run's recipe, as JSON.
+    pub recipe: serde_json::Value,
+}
+
+/// Why a model file was refused.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum BundleError {
+    /// The bytes are not those that were published.
+    #[error("sha256 is {found}, not {expected}")]
+    Digest {
+        /// What the registry says.
+        expected: String,
+        /// What the bytes have.
+        found: String,
+    },
+    /// The file or one of its tensors is wrong.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The file is of a version that this program cannot read.
+    #[error("format version {0}, this program reads {FORMAT_VERSION}")]
+    Version(u32),
+    /// The description asks for a network outside the limits.
+    #[error("{}: {}", .0.field, .0.message)]
+    Architecture(FieldError),
+    /// The class names do not fit the output layer.
+    #[error("{names} class names for {outputs} outputs, or a name twice")]
+    Classes {
+        /// How many names there are.
+        names: usize,
+        /// How many outputs the network has.
+        outputs: usize,
+    },
+    /// A weight matrix is all zeros: it was never trained.
+    #[error("tensor `{0}` is all zeros")]
+    AllZero(String),
+}
+
+/// A model as one file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bundle {
+    /// What the file says of itself.
+    pub metadata: Metadata,
+    /// The network with its weights.
+    pub network: Network,
+}
+
+/// The sha256 of `bytes` in lower-case hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+impl Bundle {
+    /// The file's bytes: the same for the same model.
+    pub fn save(&self) -> Vec<u8> {
+        let document = serde_json::to_string(&self.metadata).expect("plain data serializes");
+        let entries: Vec<_> = self.network.named().into_iter().map(entry).collect();
+        weights_file::write(&document, &entries)
+    }
+
+    /// Reads and verifies a file: digest, format, limits, names, shapes, type and every number.
+    ///
+    /// # Errors
+    /// The first rule that the bytes break; hostile bytes never panic.
+    pub fn open(bytes: &[u8], expected_sha256: &str) -> Result<Self, BundleError> {
+        let found = sha256(bytes);
+        if found != expected_sha256 {
+            return Err(BundleError::Digest {
+                expected: expected_sha256.to_owned(),
+                found,
+            });
+        }
+        let file = WeightsFile::parse(bytes)?;
+        let metadata = Self::metadata(&file.document)?;
+        let specs = metadata.architecture.variables();
+        let expected: Vec<_> = specs
+            .iter()
+            .map(|spec| (spec.name.clone(), spec.shape.clone()))
+            .collect();
+        let mut variables = Vec::new();
+        for (spec, data) in specs.into_iter().zip(file.read(&expected)?) {
+            if spec.fan.is_some() && data.iter().all(|value| *value == 0.0) {
+                return Err(BundleError::AllZero(spec.name));
+            }
+            variables.push(Variable {
+                name: spec.name,
+                shape: spec.shape,
+                data,
+            });
+        }
+        let network = Network::with_variables(&metadata.architecture, variables);
+        Ok(Self { metadata, network })
+    }
+
+    fn metadata(document: &str) -> Result<Metadata, BundleError> {
+        #[derive(Deserialize)]
+        struct Version {
+            format_version: u32,
+        }
+        let wrong = |error: serde_json::Error| FileError::Document(error.to_string());
+        let version: Version = serde_json::from_str(document).map_err(wrong)?;
+        if version.format_version != FORMAT_VERSION {
+            return Err(BundleError::Version(version.format_version));
+        }
+        let metadata: Metadata = serde_json::from_str(document).map_err(wrong)?;
+        let first = |mut errors: Vec<FieldError>| BundleError::Architecture(errors.remove(0));
+        metadata.architecture.check().map_err(first)?;
+        let mut names = metadata.classes.clone();
+        names.sort_unstable();
+        names.dedup();
+        let outputs = metadata.architecture.classes;
+        if metadata.classes.len() != outputs || names.len() != outputs {
+            return Err(BundleError::Classes {
+                names: metadata.classes.len(),
+                outputs,
+            });
+        }
+        Ok(metadata)
+    }
+
+    /// The model on candle tensors, ready to answer.
+    ///
+    /// # Errors
+    /// When candle cannot allocate the tensors.
+    pub fn inference(&self) -> candle_core::Result<Inference> {
+        Inference::new(&self.network)
+    }
+}
+
+fn entry(variable: &Variable) -> Entry<'_> {
+    Entry {
+        name: variable.name.clone(),
+        shape: &variable.shape,
+        data: &variable.data,
+    }
+}
+
+#[cfg(test)]
+mod tests;

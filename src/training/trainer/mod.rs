@@ -1,0 +1,263 @@
+//! Training: a plain function of pictures, recipe, seed and an observer, with no I/O.
+//!
+//! The result is the same bits for any number of threads, and for a run that was stopped after any
+//! epoch and resumed from its checkpoint.
+
+mod epoch;
+
+use std::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::checkpoint::{CheckpointError, State};
+use super::image_set::ImageSet;
+use super::metrics::Evaluation;
+use super::recipe::Recipe;
+use crate::model::architecture::FieldError;
+use crate::model::gradient::Workspace;
+use crate::model::network::Network;
+use crate::nn::adam::Moments;
+use crate::nn::init::Initializer;
+
+/// Everything but the pictures that decides a run's result.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Setup {
+    /// The network and how it is trained.
+    pub recipe: Recipe,
+    /// Classes of the snapshot.
+    pub classes: usize,
+    /// Seed of initial weights, order, dropout and augmentation.
+    pub seed: u64,
+    /// Names the pictures, such as the snapshot's id: a checkpoint is not resumed on others.
+    pub data: String,
+}
+
+/// How an epoch went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EpochSummary {
+    /// The epoch, from 1.
+    pub epoch: u32,
+    /// Accuracy counted while training: dropout on, pictures augmented, weights changing.
+    pub running_accuracy: f64,
+    /// Accuracy on the training pictures after the epoch, in evaluation mode.
+    pub train_accuracy: f64,
+    /// Mean cross-entropy on the training pictures after the epoch, in nats.
+    pub train_loss: f64,
+    /// Accuracy on the test pictures after the epoch.
+    pub test_accuracy: f64,
+    /// Mean cross-entropy on the test pictures after the epoch, in nats.
+    pub test_loss: f64,
+    /// Wall-clock seconds, evaluation included.
+    pub seconds: f64,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchProgress {
+    /// The epoch in progress, from 1.
+    pub epoch: u32,
+    /// Epochs in all.
+    pub epochs: u32,
+    /// Batches of this epoch that are done.
+    pub batch: usize,
+    /// Batches in each epoch.
+    pub batches: usize,
+}
+
+/// Watches a run and may stop it.
+pub trait Observer {
+    /// Called after each batch; `Break` cancels the run at once.
+    fn batch(&mut self, progress: BatchProgress) -> ControlFlow<()> {
+        let _ = progress;
+        ControlFlow::Continue(())
+    }
+
+    /// Called after each epoch, when [`Trainer::checkpoint`] gives the state; `Break` cancels.
+    fn epoch(&mut self, summary: &EpochSummary, trainer: &Trainer) -> ControlFlow<()> {
+        let _ = (summary, trainer);
+        ControlFlow::Continue(())
+    }
+}
+
+/// Watches nothing.
+impl Observer for () {}
+
+/// What a finished run gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The epochs that this call ran; earlier ones are where their checkpoint was stored.
+    pub epochs: Vec<EpochSummary>,
+    /// The final network on the training pictures.
+    pub train: Evaluation,
+    /// The final network on the test pictures.
+    pub test: Evaluation,
+}
+
+/// Why a run ended without a result.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum TrainingError {
+    /// The recipe breaks rules.
+    #[error("the recipe is not valid: {}", .0.iter().map(|e| format!("{}: {}", e.field, e.message)).collect::<Vec<_>>().join("; "))]
+    Recipe(Vec<FieldError>),
+    /// The pictures do not fit the recipe.
+    #[error("{0}")]
+    Data(String),
+    /// Loss or weights are NaN or infinite.
+    #[error("the loss is not finite in epoch {epoch}, step {step}")]
+    NonFiniteLoss {
+        /// From 1.
+        epoch: u32,
+        /// Steps of the run so far.
+        step: u64,
+    },
+    /// The observer said so.
+    #[error("cancelled")]
+    Cancelled,
+    /// The checkpoint cannot be used.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+}
+
+impl TrainingError {
+    /// The stable machine code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Recipe(_) => "invalid_recipe",
+            Self::Data(_) => "invalid_data",
+            Self::NonFiniteLoss { .. } => "non_finite_loss",
+            Self::Cancelled => "cancelled",
+            Self::Checkpoint(_) => "invalid_checkpoint",
+        }
+    }
+}
+
+/// A run in progress.
+#[derive(Debug)]
+pub struct Trainer {
+    setup: Setup,
+    state: State,
+    workspace: Workspace,
+    /// Set while the weights stand between two epochs' ends.
+    inside_epoch: bool,
+}
+
+impl Trainer {
+    /// A run at its start.
+    ///
+    /// # Errors
+    /// [`TrainingError::Recipe`] when the recipe or the number of classes breaks a rule.
+    pub fn new(setup: Setup) -> Result<Self, TrainingError> {
+        setup.recipe.validate().map_err(TrainingError::Recipe)?;
+        let architecture = setup.recipe.architecture(setup.classes);
+        architecture.check().map_err(TrainingError::Recipe)?;
+        let network = Network::new(&architecture, Initializer::GlorotUniform, setup.seed);
+        let moments = network
+            .variables()
+            .iter()
+            .map(|v| Moments::zeros(v.data.len()))
+            .collect();
+        let workspace = Workspace::new(&network, setup.recipe.batch_size as usize);
+        let state = State {
+            network,
+            moments,
+            epoch: 0,
+            step: 0,
+        };
+        Ok(Self {
+            setup,
+            state,
+            workspace,
+            inside_epoch: false,
+        })
+    }
+
+    /// A run continued from [`Trainer::checkpoint`]; it ends in the same bits as an undisturbed one.
+    ///
+    /// # Errors
+    /// [`TrainingError::Checkpoint`] when the bytes are broken or belong to another run.
+    pub fn resume(setup: Setup, checkpoint: &[u8]) -> Result<Self, TrainingError> {
+        let mut trainer = Self::new(setup)?;
+        let network = trainer.state.network.clone();
+        trainer.state = State::open(checkpoint, &trainer.setup, network)?;
+        Ok(trainer)
+    }
+
+    /// The complete state as bytes, or `None` when the run was stopped inside an epoch.
+    pub fn checkpoint(&self) -> Option<Vec<u8>> {
+        (!self.inside_epoch).then(|| self.state.save(&self.setup))
+    }
+
+    /// Epochs that are complete.
+    pub fn epoch(&self) -> u32 {
+        self.state.epoch
+    }
+
+    /// The network as it stands.
+    pub fn network(&self) -> &Network {
+        &self.state.network
+    }
+
+    /// Gives up the network, to be bundled.
+    pub fn into_network(self) -> Network {
+        self.state.network
+    }
+
+    /// Trains the epochs that are left and evaluates.
+    ///
+    /// # Errors
+    /// When the pictures do not fit, the loss is not finite, or the observer cancels.
+    pub fn run(
+        &mut self,
+        train: &ImageSet,
+        test: &ImageSet,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, TrainingError> {
+        self.check(train, "training")?;
+        self.check(test, "test")?;
+        if self.inside_epoch {
+            return Err(TrainingError::Cancelled);
+        }
+        let (mut epochs, mut last) = (Vec::new(), None);
+        while self.state.epoch < self.setup.recipe.epochs {
+            let (summary, evaluations) = self.run_epoch(train, test, observer)?;
+            let flow = observer.epoch(&summary, self);
+            epochs.push(summary);
+            last = Some(evaluations);
+            if flow.is_break() {
+                return Err(TrainingError::Cancelled);
+            }
+        }
+        let evaluate = |set| Evaluation::of(&self.state.network, set);
+        let (train, test) = last.unwrap_or_else(|| (evaluate(train), evaluate(test)));
+        Ok(Outcome {
+            epochs,
+            train,
+            test,
+        })
+    }
+
+    fn check(&self, set: &ImageSet, name: &str) -> Result<(), TrainingError> {
+        let size = self.setup.recipe.image_size as usize;
+        let problem = if set.is_empty() {
+            format!("there are no {name} pictures")
+        } else if set.size() != size {
+            format!("the {name} pictures have size {}, not {size}", set.size())
+        } else if set
+            .labels()
+            .iter()
+            .any(|label| *label as usize >= self.setup.classes)
+        {
+            format!(
+                "a {name} picture's label is not one of {} classes",
+                self.setup.classes
+            )
+        } else {
+            return Ok(());
+        };
+        Err(TrainingError::Data(problem))
+    }
+}
+
+#[cfg(test)]
+mod tests;

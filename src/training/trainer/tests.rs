@@ -1,0 +1,238 @@
+//! Learning, resuming, cancelling and failing on drawn pictures.
+
+use super::*;
+use crate::model::bundle::sha256;
+use crate::model::weights_file::FileError;
+use crate::nn::rng::{Purpose, Stream};
+use crate::training::recipe::Augment;
+
+/// Noise with a bright half: left for class 0, right for class 1.
+fn halves(count: usize, seed: u64) -> ImageSet {
+    let size = 12;
+    let mut stream = Stream::new(seed, Purpose::Initial, 0, 0);
+    let labels: Vec<u32> = (0..count as u32).map(|index| index % 2).collect();
+    let mut pixels = Vec::new();
+    for label in &labels {
+        for at in 0..size * size * 3 {
+            let right = (at / 3) % size >= size / 2;
+            let bright = if right == (*label == 1) { 80 } else { 0 };
+            pixels.push((stream.below(150) + bright) as u8);
+        }
+    }
+    ImageSet::new(size, pixels, labels).unwrap()
+}
+
+fn setup() -> Setup {
+    let recipe = Recipe {
+        conv: vec![6, 8],
+        dense: vec![8],
+        dropout: vec![0.1, 0.2],
+        image_size: 12,
+        epochs: 3,
+        batch_size: 7,
+        learning_rate: 0.01,
+        augment: Augment {
+            horizontal_flip: false,
+            ..Augment::default()
+        },
+        ..Recipe::default()
+    };
+    Setup {
+        recipe,
+        classes: 2,
+        seed: 11,
+        data: "drawn".into(),
+    }
+}
+
+fn weights_digest(trainer: &Trainer) -> String {
+    let bytes = trainer.network().variables().iter().flat_map(|v| &v.data);
+    sha256(&bytes.flat_map(|w| w.to_le_bytes()).collect::<Vec<_>>())
+}
+
+fn with_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .unwrap()
+        .install(work)
+}
+
+/// Stops after a number of batches or epochs.
+#[derive(Default)]
+struct Stop {
+    after_batches: Option<usize>,
+    after_epoch: Option<u32>,
+    checkpoint: Option<Vec<u8>>,
+    seen: Vec<BatchProgress>,
+}
+
+impl Observer for Stop {
+    fn batch(&mut self, progress: BatchProgress) -> ControlFlow<()> {
+        self.seen.push(progress);
+        let stop = self
+            .after_batches
+            .is_some_and(|limit| self.seen.len() >= limit);
+        if stop {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    fn epoch(&mut self, summary: &EpochSummary, trainer: &Trainer) -> ControlFlow<()> {
+        self.checkpoint = trainer.checkpoint();
+        let stop = self.after_epoch == Some(summary.epoch);
+        if stop {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+#[test]
+fn a_network_learns_to_tell_halves_apart() {
+    let (train, test) = (halves(120, 1), halves(40, 2));
+    let mut setup = setup();
+    setup.recipe.epochs = 10;
+    let mut trainer = Trainer::new(setup).unwrap();
+    let outcome = trainer.run(&train, &test, &mut ()).unwrap();
+    assert_eq!(outcome.epochs.len(), 10);
+    assert!(outcome.test.accuracy >= 0.95, "{:#?}", outcome.epochs);
+    assert_eq!(outcome.test.predictions.len(), 40);
+    assert_eq!(
+        outcome.epochs[9].test_accuracy.to_bits(),
+        outcome.test.accuracy.to_bits()
+    );
+    assert!(outcome.epochs[9].train_loss < outcome.epochs[0].train_loss);
+}
+
+#[test]
+fn a_resumed_run_ends_in_the_same_bits_as_an_undisturbed_one_on_any_threads() {
+    let (train, test) = (halves(30, 1), halves(10, 2));
+    let undisturbed = with_threads(1, || {
+        let mut trainer = Trainer::new(setup()).unwrap();
+        let outcome = trainer.run(&train, &test, &mut ()).unwrap();
+        (weights_digest(&trainer), outcome.test, trainer.checkpoint())
+    });
+    for threads in [1, 2] {
+        let resumed = with_threads(threads, || {
+            let mut stop = Stop {
+                after_epoch: Some(1),
+                ..Stop::default()
+            };
+            let mut first = Trainer::new(setup()).unwrap();
+            let cancelled = first.run(&train, &test, &mut stop).unwrap_err();
+            assert_eq!(cancelled, TrainingError::Cancelled);
+            let mut second = Trainer::resume(setup(), &stop.checkpoint.unwrap()).unwrap();
+            assert_eq!(second.epoch(), 1);
+            let outcome = second.run(&train, &test, &mut ()).unwrap();
+            assert_eq!(
+                outcome.epochs.iter().map(|e| e.epoch).collect::<Vec<_>>(),
+                [2, 3]
+            );
+            (weights_digest(&second), outcome.test, second.checkpoint())
+        });
+        assert!(undisturbed == resumed, "{threads} threads");
+    }
+    let mut other = setup();
+    other.seed += 1;
+    let mut trainer = Trainer::new(other).unwrap();
+    trainer.run(&train, &test, &mut ()).unwrap();
+    assert_ne!(weights_digest(&trainer), undisturbed.0);
+}
+
+#[test]
+fn a_run_resumed_after_its_last_epoch_only_evaluates() {
+    let (train, test) = (halves(20, 1), halves(10, 2));
+    let mut trainer = Trainer::new(setup()).unwrap();
+    let outcome = trainer.run(&train, &test, &mut ()).unwrap();
+    let mut again = Trainer::resume(setup(), &trainer.checkpoint().unwrap()).unwrap();
+    let repeated = again.run(&train, &test, &mut ()).unwrap();
+    assert!(repeated.epochs.is_empty());
+    assert_eq!(
+        (repeated.train, repeated.test),
+        (outcome.train, outcome.test)
+    );
+}
+
+#[test]
+fn a_cancel_takes_effect_after_the_batch_and_leaves_no_checkpoint() {
+    let mut stop = Stop {
+        after_batches: Some(2),
+        ..Stop::default()
+    };
+    let mut trainer = Trainer::new(setup()).unwrap();
+    let result = trainer.run(&halves(30, 1), &halves(10, 2), &mut stop);
+    assert_eq!(result.unwrap_err(), TrainingError::Cancelled);
+    let last = BatchProgress {
+        epoch: 1,
+        epochs: 3,
+        batch: 2,
+        batches: 5,
+    };
+    assert_eq!(stop.seen.last(), Some(&last));
+    assert_eq!(trainer.checkpoint(), None);
+}
+
+#[test]
+fn checkpoints_of_another_run_or_broken_ones_are_refused() {
+    let bytes = Trainer::new(setup()).unwrap().checkpoint().unwrap();
+    let refused = |setup: Setup, bytes: &[u8]| match Trainer::resume(setup, bytes).unwrap_err() {
+        TrainingError::Checkpoint(error) => error,
+        other => panic!("{other}"),
+    };
+    for change in [
+        |s: &mut Setup| s.seed += 1,
+        |s: &mut Setup| s.recipe.learning_rate = 0.02,
+        |s: &mut Setup| s.data = "others".into(),
+    ] {
+        let mut other = setup();
+        change(&mut other);
+        assert_eq!(refused(other, &bytes), CheckpointError::Config);
+    }
+    let broken = refused(setup(), &bytes[..bytes.len() - 4]);
+    assert!(matches!(
+        broken,
+        CheckpointError::File(FileError::Broken(_))
+    ));
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_the_run_with_its_code() {
+    let (train, test) = (halves(30, 1), halves(10, 2));
+    let mut trainer = Trainer::new(setup()).unwrap();
+    trainer.state.network.variables_mut()[0].data[0] = f32::NAN;
+    let error = trainer.run(&train, &test, &mut ()).unwrap_err();
+    assert_eq!(error, TrainingError::NonFiniteLoss { epoch: 1, step: 1 });
+    assert_eq!(error.code(), "non_finite_loss");
+    assert_eq!(trainer.checkpoint(), None);
+}
+
+#[test]
+fn pictures_that_do_not_fit_are_refused() {
+    let good = halves(10, 1);
+    let refused = |train: &ImageSet, test: &ImageSet| {
+        Trainer::new(setup())
+            .unwrap()
+            .run(train, test, &mut ())
+            .unwrap_err()
+            .code()
+    };
+    let empty = ImageSet::new(12, vec![], vec![]).unwrap();
+    let small = ImageSet::new(2, vec![0; 12], vec![0]).unwrap();
+    let label = ImageSet::new(12, vec![0; 432], vec![2]).unwrap();
+    for bad in [&empty, &small, &label] {
+        assert_eq!(refused(bad, &good), "invalid_data");
+        assert_eq!(refused(&good, bad), "invalid_data");
+    }
+    let one_class = Setup {
+        classes: 1,
+        ..setup()
+    };
+    assert_eq!(
+        Trainer::new(one_class).unwrap_err().code(),
+        "invalid_recipe"
+    );
+}
