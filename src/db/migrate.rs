@@ -39,3 +39,8 @@ fn explain(error: MigrateError) -> anyhow::Error {
             .context("the database could not be brought to this version's schema"),
     }
 }
+
+/// Number of the newest migration that the database has.
+pub async fn version(pool: &PgPool) -> sqlx::Result<i64> {
+    sqlx::query_scalar("select coalesce(max(version), 0) from _sqlx_migrations").fetch_one(pool).await
+}

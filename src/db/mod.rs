@@ -2,10 +2,11 @@
 
 pub mod embedded;
 mod id;
+pub mod idempotency;
 mod migrate;
 mod pool;
 
 pub use embedded::Embedded;
 pub use id::*;
-pub use migrate::migrate;
-pub use pool::{connect, is_transient};
+pub use migrate::{migrate, version};
+pub use pool::{connect, is_transient, ping};

@@ -1,0 +1,165 @@
+//! Extractors whose rejections are problems: JSON bodies, paths and queries.
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::{HeaderMap, header, request::Parts};
+use bytes::Bytes;
+use garde::Validate;
+use serde::de::DeserializeOwned;
+
+use super::problem::{FieldError, Problem};
+
+/// JSON bodies are this large at most; a list of 100,000 URLs fits.
+pub const MAX_JSON_BYTES: usize = 16 * 1024 * 1024;
+
+/// A JSON body that parsed and keeps its type's rules, with the bytes it came from.
+pub struct Json<T> {
+    /// The parsed body.
+    pub value: T,
+    /// The body as sent; an idempotency key is bound to it.
+    pub body: Bytes,
+}
+
+impl<S, T> FromRequest<S> for Json<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + Validate<Context = ()>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        require_json(request.headers())?;
+        let body = read_body(request, MAX_JSON_BYTES).await?;
+        let value: T = parse_json(&body)?;
+        value.validate().map_err(|report| Problem::Invalid(field_errors(&report)))?;
+        Ok(Self { value, body })
+    }
+}
+
+/// The whole body, if it is at most `limit` bytes long.
+pub async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
+    axum::body::to_bytes(request.into_body(), limit).await.map_err(|error| {
+        let too_long = std::error::Error::source(&error)
+            .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
+        if too_long {
+            Problem::TooLarge(format!("the body may be {limit} bytes long"))
+        } else {
+            Problem::Malformed("the body ended early".into())
+        }
+    })
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let text = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let mut parts = text.split(';').map(|p| p.trim().to_ascii_lowercase());
+    let json = parts.next().is_some_and(|mime| mime == "application/json");
+    let utf8 = parts.all(|p| !p.starts_with("charset=") || p.trim_matches('"') == "charset=utf-8");
+    if json && utf8 {
+        return Ok(());
+    }
+    Err(Problem::UnsupportedMediaType("send application/json in UTF-8".into()))
+}
+
+/// Parses a body, naming the field that does not fit.
+pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let text = std::str::from_utf8(body)
+        .map_err(|_| Problem::Malformed("the body is not UTF-8".into()))?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let field = error.path().to_string();
+        let error = error.into_inner();
+        match error.classify() {
+            serde_json::error::Category::Data => Problem::invalid(field, error.to_string()),
+            _ => Problem::Malformed(format!("the body is not JSON: {error}")),
+        }
+    })?;
+    deserializer
+        .end()
+        .map_err(|_| Problem::Malformed("there is something behind the JSON value".into()))?;
+    // Postgres text holds no NUL, and nothing of ours needs one.
+    if text.contains("\\u0000") && serde_json::from_str(text).is_ok_and(|v| holds_nul(&v)) {
+        return Err(Problem::invalid("", "text may not hold a NUL character"));
+    }
+    Ok(value)
+}
+
+fn holds_nul(value: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(map) => map.iter().any(|(k, v)| k.contains('\0') || holds_nul(v)),
+        _ => false,
+    }
+}
+
+fn field_errors(report: &garde::Report) -> Vec<FieldError> {
+    report.iter().map(|(path, error)| FieldError::new(path.to_string(), error.message())).collect()
+}
+
+/// Path parameters.
+pub struct Path<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        path.map(|axum::extract::Path(value)| Self(value))
+            .map_err(|rejection| Problem::invalid("path", rejection.body_text()))
+    }
+}
+
+/// Query parameters that parsed and keep their type's rules.
+pub struct Query<T>(pub T);
+
+impl<S, T> FromRequestParts<S> for Query<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + Validate<Context = ()>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        if parts.uri.query().is_some_and(|query| query.contains("%00")) {
+            return Err(Problem::invalid("query", "text may not hold a NUL character"));
+        }
+        let axum::extract::Query(value) = axum::extract::Query::<T>::try_from_uri(&parts.uri)
+            .map_err(|rejection| Problem::invalid("query", rejection.body_text()))?;
+        value.validate().map_err(|report| Problem::Invalid(field_errors(&report)))?;
+        Ok(Self(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        #[expect(dead_code, reason = "only parsed")]
+        limit: u32,
+    }
+
+    #[test]
+    fn a_wrong_type_names_its_field() {
+        let Err(Problem::Invalid(errors)) = parse_json::<Body>(br#"{"limit": "5"}"#) else {
+            panic!("accepted")
+        };
+        assert_eq!(errors[0].field, "limit");
+    }
+
+    #[test]
+    fn what_is_not_json_is_malformed() {
+        for body in [&b""[..], b"{", b"{\"limit\":1} x", b"\xff", &[b'['; 100_000], b"\xef\xbb\xbf{}"] {
+            assert!(matches!(parse_json::<Body>(body), Err(Problem::Malformed(_))), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_nul_in_a_text_is_invalid_and_an_escaped_backslash_is_not() {
+        let nul = parse_json::<serde_json::Value>(br#"{"a": ["\u0000"]}"#);
+        assert!(matches!(nul, Err(Problem::Invalid(_))));
+        assert!(parse_json::<serde_json::Value>(br#"{"a": "\\u0000"}"#).is_ok());
+    }
+}

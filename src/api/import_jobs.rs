@@ -1,0 +1,158 @@
+//! `/import-jobs`: archives that become images.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::IntoResponse;
+use garde::Validate;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::events::{self, Job};
+use super::extract::{Path, Query};
+use super::page::{Page, default_limit};
+use super::problem::{Failures, Problem};
+use crate::app::App;
+use crate::dataset::import::{self, ImportFilter, ImportJob};
+use crate::db::{DatasetId, ImportJobId};
+use crate::queue::{self, JobStatus};
+use crate::tasks;
+
+/// The routes of this file.
+pub fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(get))
+        .routes(routes!(watch))
+        .routes(routes!(cancel))
+        .routes(routes!(retry))
+}
+
+impl Job for ImportJob {
+    fn status(&self) -> JobStatus {
+        self.status
+    }
+}
+
+#[derive(Deserialize, Validate, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Into this dataset.
+    #[garde(skip)]
+    #[param(value_type = Option<String>)]
+    dataset_id: Option<DatasetId>,
+    /// In this status.
+    #[garde(skip)]
+    status: Option<JobStatus>,
+    /// Rows in a page.
+    #[serde(default = "default_limit")]
+    #[garde(range(min = 1, max = 200))]
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: i64,
+    /// `next_cursor` of the page before.
+    #[garde(skip)]
+    #[param(value_type = Option<String>)]
+    cursor: Option<ImportJobId>,
+}
+
+/// Import jobs, newest first.
+#[utoipa::path(
+    get, path = "/import-jobs", tag = "import jobs", operation_id = "list_import_jobs",
+    params(ListQuery),
+    responses((status = 200, description = "A page of jobs", body = Page<ImportJob>), Failures)
+)]
+async fn list(
+    State(app): State<Arc<App>>,
+    Query(query): Query<ListQuery>,
+) -> Result<axum::Json<Page<ImportJob>>, Problem> {
+    let filter = ImportFilter {
+        id: None,
+        dataset: query.dataset_id,
+        status: query.status,
+        after: query.cursor,
+    };
+    let rows = import::list(&app.pool, &filter, query.limit + 1).await?;
+    Ok(axum::Json(Page::cut(rows, query.limit, |job| job.id.0)))
+}
+
+async fn load(app: &App, id: ImportJobId) -> Result<ImportJob, Problem> {
+    import::find(&app.pool, id).await?.ok_or(Problem::NotFound("import job"))
+}
+
+/// An import job.
+#[utoipa::path(
+    get, path = "/import-jobs/{id}", tag = "import jobs", operation_id = "get_import_job",
+    params(("id" = ImportJobId, Path, description = "The job")),
+    responses((status = 200, description = "The job", body = ImportJob), Failures)
+)]
+async fn get(
+    State(app): State<Arc<App>>,
+    Path(id): Path<ImportJobId>,
+) -> Result<axum::Json<ImportJob>, Problem> {
+    load(&app, id).await.map(axum::Json)
+}
+
+/// The job each time it changes, as server-sent events.
+#[utoipa::path(
+    get, path = "/import-jobs/{id}/events", tag = "import jobs", operation_id = "watch_import_job",
+    params(("id" = ImportJobId, Path, description = "The job")),
+    responses(
+        (status = 200, description = "Events named `job`", body = String, content_type = "text/event-stream"),
+        Failures,
+    )
+)]
+async fn watch(
+    State(app): State<Arc<App>>,
+    Path(id): Path<ImportJobId>,
+) -> Result<impl IntoResponse, Problem> {
+    events::watch(move || {
+        let app = app.clone();
+        async move { load(&app, id).await }
+    })
+    .await
+}
+
+/// End a job; what it has imported stays.
+#[utoipa::path(
+    post, path = "/import-jobs/{id}/cancel", tag = "import jobs", operation_id = "cancel_import_job",
+    params(("id" = ImportJobId, Path, description = "The job")),
+    responses((status = 200, description = "The cancelled job", body = ImportJob), Failures)
+)]
+async fn cancel(
+    State(app): State<Arc<App>>,
+    Path(id): Path<ImportJobId>,
+) -> Result<axum::Json<ImportJob>, Problem> {
+    let mut transaction = app.pool.begin().await?;
+    queue::cancel(&mut *transaction, id.0).await?;
+    let job = import::find(&mut *transaction, id).await?;
+    let job = job.ok_or(Problem::NotFound("import job"))?;
+    if job.status.is_finished() {
+        return Err(Problem::Conflict("job_finished", "the job has ended already".into()));
+    }
+    import::finish(&mut *transaction, id, JobStatus::Cancelled, None).await?;
+    transaction.commit().await?;
+    load(&app, id).await.map(axum::Json)
+}
+
+/// Go on with a failed or cancelled job where it stopped.
+#[utoipa::path(
+    post, path = "/import-jobs/{id}/retry", tag = "import jobs", operation_id = "retry_import_job",
+    params(("id" = ImportJobId, Path, description = "The job")),
+    responses((status = 200, description = "The queued job", body = ImportJob), Failures)
+)]
+async fn retry(
+    State(app): State<Arc<App>>,
+    Path(id): Path<ImportJobId>,
+) -> Result<axum::Json<ImportJob>, Problem> {
+    let mut transaction = app.pool.begin().await?;
+    import::find(&mut *transaction, id).await?.ok_or(Problem::NotFound("import job"))?;
+    if !import::reopen(&mut *transaction, id).await? {
+        let detail = "only a failed or cancelled job can be retried";
+        return Err(Problem::Conflict("job_not_retryable", detail.into()));
+    }
+    queue::enqueue(&mut *transaction, tasks::import_archive(id)).await?;
+    transaction.commit().await?;
+    load(&app, id).await.map(axum::Json)
+}
