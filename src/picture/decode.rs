@@ -140,6 +140,9 @@ impl<'a> Source<'a> {
         if let Some(size) = announced(format, bytes) {
             limits.check(size, 0)?;
         }
+        if format == Format::Webp && is_cut_off(bytes) {
+            return Err(Rejection::Truncated);
+        }
         let reader = Cursor::new(bytes);
         let mut decoder: Box<dyn ImageDecoder + 'a> = match format {
             Format::Jpeg => return jpeg::Jpeg::open(bytes, limits).map(Self::Jpeg),
@@ -206,6 +209,12 @@ fn announced(format: Format, bytes: &[u8]) -> Option<(u32, u32)> {
         }
         Format::Jpeg | Format::Webp => None,
     }
+}
+
+/// Whether a RIFF file is shorter than it says.
+fn is_cut_off(bytes: &[u8]) -> bool {
+    let length = bytes.get(4..8).and_then(|length| length.try_into().ok());
+    length.is_none_or(|length| u64::from(u32::from_le_bytes(length)) + 8 > bytes.len() as u64)
 }
 
 /// What decoding holds at its worst: the decoder's output, its own planes, and the RGB made from it.

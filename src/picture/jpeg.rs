@@ -38,6 +38,9 @@ impl<'a> Jpeg<'a> {
             size,
             u64::from(size.0) * u64::from(size.1) * 3 + progressive,
         )?;
+        if !can_hold(bytes.len(), &info) {
+            return Err(Rejection::Truncated);
+        }
         let orientation = decoder
             .exif()
             .and_then(|exif| Orientation::from_exif_chunk(exif))
@@ -101,6 +104,14 @@ fn bytes_of_coefficients(info: &ImageInfo) -> u64 {
         };
     }
     0
+}
+
+/// Whether a file of `length` bytes can hold the blocks that its header announces: the shortest Huffman codes take a
+/// bit for the mean of each block of 8 × 8, and in a baseline file another for the end of the block.
+fn can_hold(length: usize, info: &ImageInfo) -> bool {
+    let blocks = u64::from(info.width).div_ceil(8) * u64::from(info.height).div_ceil(8);
+    let bits_of_each = if info.sof == Default::default() { 2 } else { 1 };
+    length as u64 * 8 >= blocks * bits_of_each
 }
 
 fn reject(error: &DecodeErrors, complete: bool) -> Rejection {
