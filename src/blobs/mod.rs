@@ -4,6 +4,7 @@ mod key;
 mod local;
 mod s3;
 mod upload;
+mod wire;
 
 use std::path::Path;
 

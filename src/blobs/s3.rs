@@ -8,16 +8,15 @@ use aws_config::BehaviorVersion;
 use aws_config::meta::region::RegionProviderChain;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
 };
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
 use super::upload::{self, Source};
+use super::wire::{explain, is_conflict, is_missing, percent_encoded, status, timeouts};
 use super::{Key, Meta};
 
 /// How often an operation that the SDK does not repeat by itself is tried: a body cut off half-way, a copy of a source that
@@ -294,57 +293,6 @@ impl S3 {
     }
 }
 
-/// The SDK's own default is to wait for ever.
-pub(super) fn timeouts(attempt: Duration) -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(attempt.min(Duration::from_secs(3)))
-        .operation_attempt_timeout(attempt)
-        .operation_timeout(3 * attempt)
-        .build()
-}
-
-fn status<E>(error: &SdkError<E>) -> Option<u16> {
-    error
-        .raw_response()
-        .map(|response| response.status().as_u16())
-}
-
-fn is_missing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    status(error) == Some(404) && error.code() != Some("NoSuchBucket")
-}
-
-fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    matches!(status(error), Some(404 | 409 | 412)) && error.code() != Some("NoSuchBucket")
-}
-
-/// The server's code and words where it gave any; else what went wrong on the way to it.
-pub(super) fn explain<E>(error: SdkError<E>) -> anyhow::Error
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    match (error.code(), error.message()) {
-        (Some(code), Some(message)) => anyhow!("the S3 server answered {code}: {message}"),
-        (Some(code), None) => anyhow!("the S3 server answered {code}"),
-        _ => match status(&error) {
-            Some(status) => anyhow!("the S3 server answered {status}"),
-            None => anyhow::Error::new(error),
-        },
-    }
-}
-
-/// A copy's source travels in a header, where it is percent-encoded except for its slashes.
-fn percent_encoded(path: &str) -> String {
-    path.bytes().fold(String::new(), |mut encoded, byte| {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                encoded.push(byte.into());
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-        encoded
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -360,10 +308,5 @@ mod tests {
         assert_eq!(place("s3://b/a/c/"), Some(("b".into(), "a/c".into())));
         assert_eq!(place("s3:///a"), None);
         assert_eq!(place("http://b"), None);
-    }
-
-    #[test]
-    fn a_copy_source_is_percent_encoded() {
-        assert_eq!(percent_encoded("b/a c/ü+1"), "b/a%20c/%C3%BC%2B1");
     }
 }

@@ -9,7 +9,8 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use super::s3::{S3, explain, timeouts};
+use super::s3::S3;
+use super::wire::{explain, timeouts};
 
 /// Length of a part, and the longest object that goes in one request.
 const PART: u64 = 16 * 1024 * 1024;

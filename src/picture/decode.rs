@@ -124,7 +124,7 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, Rejection>) -> Result<
 
 /// A picture whose header has been read and has passed the caps.
 enum Source<'a> {
-    Jpeg(jpeg::Jpeg<'a>),
+    Jpeg(Box<jpeg::Jpeg<'a>>),
     Other(Format, Box<dyn ImageDecoder + 'a>, Orientation),
 }
 
@@ -145,7 +145,7 @@ impl<'a> Source<'a> {
         }
         let reader = Cursor::new(bytes);
         let mut decoder: Box<dyn ImageDecoder + 'a> = match format {
-            Format::Jpeg => return jpeg::Jpeg::open(bytes, limits).map(Self::Jpeg),
+            Format::Jpeg => return Ok(Self::Jpeg(Box::new(jpeg::Jpeg::open(bytes, limits)?))),
             Format::Png => {
                 let mut caps = image::Limits::no_limits();
                 caps.max_alloc = Some(limits.max_decoded_bytes);

@@ -93,9 +93,13 @@ fn options(strict: bool) -> DecoderOptions {
         .jpeg_set_out_colorspace(ColorSpace::RGB)
 }
 
+fn is_baseline(info: &ImageInfo) -> bool {
+    info.sof == ImageInfo::default().sof
+}
+
 /// Bytes that a progressive decoder keeps until the last scan: two for each sample of each component.
 fn bytes_of_coefficients(info: &ImageInfo) -> u64 {
-    if info.sof != Default::default() {
+    if !is_baseline(info) {
         let pixels = u64::from(info.width) * u64::from(info.height);
         return match info.sample_ratio {
             SampleRatios::HV if info.components == 3 => pixels * 3,
@@ -110,7 +114,7 @@ fn bytes_of_coefficients(info: &ImageInfo) -> u64 {
 /// bit for the mean of each block of 8 × 8, and in a baseline file another for the end of the block.
 fn can_hold(length: usize, info: &ImageInfo) -> bool {
     let blocks = u64::from(info.width).div_ceil(8) * u64::from(info.height).div_ceil(8);
-    let bits_of_each = if info.sof == Default::default() { 2 } else { 1 };
+    let bits_of_each = if is_baseline(info) { 2 } else { 1 };
     length as u64 * 8 >= blocks * bits_of_each
 }
 

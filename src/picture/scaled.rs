@@ -25,7 +25,7 @@ pub(super) fn decode(bytes: &[u8], side: u32) -> Option<RgbImage> {
     let size = header.scaled(factor);
     let mut pixels = RgbImage::new(size.width as u32, size.height as u32);
     let output = Image {
-        pixels: &mut **pixels,
+        pixels: &mut *pixels,
         width: size.width,
         pitch: size.width * 3,
         height: size.height,
