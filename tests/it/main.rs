@@ -1,5 +1,10 @@
 //! The one integration binary: one file per noun.
 
-mod blobs;
 mod support;
+
+mod architecture;
+mod blobs;
+mod embedded;
+mod migrations;
+mod queue;
 mod tag;

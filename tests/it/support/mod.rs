@@ -1,4 +1,20 @@
-//! What several tests share: servers that stand in for outside services.
+//! What several integration tests need: a throw-away database, child processes, stand-ins of services, patience.
 
+mod database;
+mod process;
 pub(crate) mod rekognition;
 pub(crate) mod s3;
+
+use std::time::{Duration, Instant};
+
+pub(crate) use database::{TestDatabase, database};
+pub(crate) use process::{Process, end_with_parent};
+
+/// Waits until `done` holds, asking every 20 ms; fails the test after `limit`.
+pub(crate) async fn eventually(what: &str, limit: Duration, mut done: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !done().await {
+        assert!(begun.elapsed() < limit, "{what}: not within {limit:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
