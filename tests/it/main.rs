@@ -1,5 +1,9 @@
 //! The one integration binary: one file per noun.
 
+mod blobs;
+mod fetch;
+mod fetch_guard;
+mod source;
 mod support;
 
 mod architecture;

@@ -2,6 +2,7 @@
 
 mod database;
 mod process;
+pub(crate) mod origin;
 pub(crate) mod rekognition;
 pub(crate) mod s3;
 
