@@ -2,7 +2,6 @@
 
 mod blobs;
 mod fetch;
-mod fetch_guard;
 mod source;
 mod support;
 
