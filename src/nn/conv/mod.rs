@@ -5,8 +5,12 @@
 //! products over whole rows. The last two columns of each row mix two picture rows; the pool skips
 //! them. Rows are worked in bands that fit the cache, so the full map is never stored.
 
+mod axpy;
 mod backward;
+mod backward_gemm;
+mod backward_sparse;
 mod forward;
+mod nonzero;
 mod op;
 mod pool;
 
@@ -76,6 +80,8 @@ impl ConvShape {
 pub struct Scratch {
     band: Vec<f32>,
     flipped: Vec<f32>,
+    sums: Vec<f32>,
+    nonzero: nonzero::Nonzero,
 }
 
 /// The first `len` numbers of a buffer that grows when it is too short.

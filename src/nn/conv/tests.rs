@@ -137,3 +137,59 @@ fn shapes_that_do_not_fit_are_refused() -> Result<()> {
     assert!(x.apply_op3(&weights, &bias, ConvPool::new()).is_err());
     Ok(())
 }
+
+#[test]
+fn both_backward_passes_agree() {
+    let Some(unit) = super::axpy::Unit::detect() else {
+        return;
+    };
+    for (height, width, input_maps, output_maps) in [
+        (9, 12, 3, 5),
+        (11, 8, 16, 9),
+        (8, 7, 35, 4),
+        (12, 12, 64, 16),
+    ] {
+        let shape = super::ConvShape {
+            height,
+            width,
+            input_maps,
+            output_maps,
+        };
+        let mut stream = Stream::new(1, Purpose::Initial, 0, 8);
+        let mut noise = |len| {
+            (0..len)
+                .map(|_| stream.between(-1.0, 1.0))
+                .collect::<Vec<f32>>()
+        };
+        let (input, weights) = (noise(shape.input_len()), noise(shape.weight_len()));
+        let gradient = noise(shape.output_len());
+        let winners: Vec<u8> = gradient.iter().map(|v| ((v + 1.0) * 2.5) as u8).collect();
+        let run = |sparse: bool| {
+            let (mut dw, mut db) = (vec![1.0; shape.weight_len()], vec![1.0; output_maps]);
+            let mut dx = vec![9.0; shape.input_len()];
+            let from = super::Incoming {
+                input: &input,
+                weights: &weights,
+                gradient: &gradient,
+                winners: &winners,
+            };
+            let into = super::Gradients {
+                weights: &mut dw,
+                bias: &mut db,
+                input: Some(&mut dx),
+            };
+            let mut scratch = super::Scratch::default();
+            if sparse {
+                super::backward_sparse::backward(unit, &shape, (from, into), &mut scratch);
+            } else {
+                super::backward_gemm::backward(&shape, from, into, &mut scratch);
+            }
+            [dw, db, dx]
+        };
+        for (sparse, dense) in run(true).iter().zip(&run(false)) {
+            for (a, b) in sparse.iter().zip(dense) {
+                assert!((a - b).abs() < 1e-4, "{shape:?}: {a} {b}");
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The backward pass of one picture on the numbers that are not zero.
+
+use super::axpy::{Part, Unit};
+use super::backward::{Gradients, Incoming};
+use super::{ConvShape, Scratch, grown};
+
+/// Kernel rows shorter than this are joined into one row per patch.
+const SHORT: usize = 32;
+
+/// Adds one picture's gradients to `into`; see [`super::backward`].
+///
+/// Weights are worked on as `[output map, 9 · input maps]`, so that everything that one gradient
+/// touches lies in rows. A pooled row is finished before the next one is begun, so its input and
+/// gradient rows stay in the cache.
+pub(super) fn backward(
+    unit: Unit,
+    shape: &ConvShape,
+    (from, mut into): (Incoming<'_>, Gradients<'_>),
+    scratch: &mut Scratch,
+) {
+    let Scratch {
+        band,
+        flipped,
+        sums,
+        nonzero,
+    } = scratch;
+    let (row, segment) = (shape.width * shape.input_maps, 3 * shape.input_maps);
+    let joined = segment < SHORT;
+    let width = if joined {
+        (3 * segment).next_multiple_of(8)
+    } else {
+        3 * segment
+    };
+    let sums = grown(sums, shape.output_maps * width);
+    sums.fill(0.0);
+    if let Some(input) = into.input.as_deref_mut() {
+        input.fill(0.0);
+        let turned = grown(flipped, shape.weight_len());
+        transpose(from.weights, shape.output_maps, |column, row, value| {
+            turned[column * 3 * segment + row] = value;
+        });
+    }
+    let pooled_row = shape.pooled_width() * shape.output_maps;
+    let rows = from
+        .gradient
+        .chunks_exact(pooled_row)
+        .zip(from.winners.chunks_exact(pooled_row));
+    for (at, (gradient, winners)) in rows.enumerate() {
+        let first = 2 * at * row;
+        nonzero.list(shape, gradient, winners, shape.input_maps);
+        for (map, bias) in into.bias.iter_mut().enumerate() {
+            *bias += nonzero.of(map).1.iter().sum::<f32>();
+        }
+        if let Some(input) = into.input.as_deref_mut() {
+            let weights = &flipped[..shape.weight_len()];
+            for kernel_row in 0..3 {
+                let start = kernel_row * segment;
+                let part = Part {
+                    data: weights,
+                    width: 3 * segment,
+                    start,
+                    len: segment,
+                };
+                unit.scatter(nonzero, part, &mut input[first + kernel_row * row..]);
+            }
+        }
+        if joined {
+            nonzero.list(shape, gradient, winners, width);
+            let patches = grown(band, 2 * shape.width * width);
+            join(shape, &from.input[first..], width, patches);
+            let part = Part {
+                data: &mut *sums,
+                width,
+                start: 0,
+                len: width,
+            };
+            unit.gather(nonzero, patches, part);
+        } else {
+            for kernel_row in 0..3 {
+                let start = kernel_row * segment;
+                let part = Part {
+                    data: &mut *sums,
+                    width,
+                    start,
+                    len: segment,
+                };
+                unit.gather(nonzero, &from.input[first + kernel_row * row..], part);
+            }
+        }
+    }
+    for (row, weights) in into.weights.chunks_exact_mut(shape.output_maps).enumerate() {
+        for (map, weight) in weights.iter_mut().enumerate() {
+            *weight += sums[map * width + row];
+        }
+    }
+}
+
+/// Calls `put(column, row, value)` for each number of a matrix with `columns` columns.
+fn transpose(matrix: &[f32], columns: usize, mut put: impl FnMut(usize, usize, f32)) {
+    for (row, values) in matrix.chunks_exact(columns).enumerate() {
+        for (column, value) in values.iter().enumerate() {
+            put(column, row, *value);
+        }
+    }
+}
+
+/// Writes the patches of two convolution rows, each `[9 · input_maps]` and `width` apart; what
+/// stands between them is not read for its value.
+fn join(shape: &ConvShape, input: &[f32], width: usize, patches: &mut [f32]) {
+    let (row, segment) = (shape.width * shape.input_maps, 3 * shape.input_maps);
+    for (conv_row, patches) in patches.chunks_exact_mut(shape.width * width).enumerate() {
+        for kernel_row in 0..3 {
+            let source = &input[(conv_row + kernel_row) * row..][..row];
+            let columns = patches
+                .chunks_exact_mut(width)
+                .take(shape.width - 2)
+                .enumerate();
+            for (column, patch) in columns {
+                let from = &source[column * shape.input_maps..];
+                let to = &mut patch[kernel_row * segment..];
+                // Twelve numbers in one move; the three too many are overwritten next.
+                match (
+                    segment,
+                    from.first_chunk::<12>(),
+                    to.first_chunk_mut::<12>(),
+                ) {
+                    (9, Some(from), Some(to)) => *to = *from,
+                    _ => to[..segment].copy_from_slice(&from[..segment]),
+                }
+            }
+        }
+    }
+}
