@@ -34,7 +34,7 @@ pub const MAX_BLOCKS: usize = 6;
 /// Feature maps or units that one layer may have.
 pub const MAX_UNITS: usize = 2048;
 
-/// A network: blocks of convolution 3×3, ReLU and 2×2 max pooling, then fully connected layers.
+/// A network: blocks of convolution 3×3, `ReLU` and 2×2 max pooling, then fully connected layers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Architecture {
@@ -54,7 +54,7 @@ pub struct Architecture {
 /// One step of a network.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Layer {
-    /// Convolution, ReLU and pooling.
+    /// Convolution, `ReLU` and pooling.
     Conv(ConvShape),
     /// Dropout number `number`, counted from the input.
     Dropout {
@@ -67,7 +67,7 @@ pub enum Layer {
     Dense {
         /// Its sizes.
         shape: DenseShape,
-        /// Whether a ReLU follows.
+        /// Whether a `ReLU` follows.
         relu: bool,
     },
 }

@@ -89,6 +89,10 @@ fn update_avx2(
     update_body(adam, weights, moments, gradient);
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "takes on its caller's instruction set"
+)]
 #[inline(always)]
 fn update_body(
     adam: Adam,

@@ -97,6 +97,7 @@ pub fn multiply(size: Size, a: Matrix<'_>, b: Matrix<'_>, dst: &mut [f32], into:
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "the sums are exact")]
 mod tests {
     use super::*;
 

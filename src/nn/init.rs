@@ -38,6 +38,7 @@ impl Initializer {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "the same draws are promised")]
 mod tests {
     use super::*;
 

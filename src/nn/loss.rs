@@ -48,6 +48,7 @@ pub fn gradient(logits: &mut [f32], labels: &[u32]) {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "the halves are exact")]
 mod tests {
     use super::*;
 

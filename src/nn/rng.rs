@@ -16,7 +16,7 @@ pub enum Purpose {
     Augment = 4,
 }
 
-/// A ChaCha8 stream whose key is (seed, purpose, epoch, index).
+/// A `ChaCha8` stream whose key is (seed, purpose, epoch, index).
 ///
 /// Any stream can be opened at any time, which is what makes training independent of the thread
 /// count and exactly resumable.

@@ -79,6 +79,7 @@ fn sample(picture: &[u8], size: usize, row: f32, column: f32) -> [f32; 3] {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "the blue of the drawn grid is exact")]
 mod tests {
     use super::*;
 

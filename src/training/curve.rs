@@ -139,7 +139,7 @@ fn draw_axes(out: &mut String, scale: &Scale) {
             ),
         );
     }
-    let (middle, centre) = ((LEFT + right) / 2.0, (TOP + bottom) / 2.0);
+    let (middle, centre) = (f64::midpoint(LEFT, right), f64::midpoint(TOP, bottom));
     push(
         out,
         format_args!(

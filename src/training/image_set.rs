@@ -79,6 +79,7 @@ impl ImageSet {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "the fractions are exact")]
 mod tests {
     use super::*;
 

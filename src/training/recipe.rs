@@ -51,7 +51,7 @@ impl Augment {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recipe {
-    /// Feature maps of each block of convolution 3×3, ReLU and 2×2 max pooling.
+    /// Feature maps of each block of convolution 3×3, `ReLU` and 2×2 max pooling.
     #[schema(min_items = 1, max_items = 6)]
     pub conv: Vec<u32>,
     /// Units of each hidden fully connected layer.

@@ -10,55 +10,45 @@ use crate::nn::dropout::MaskKey;
 use crate::nn::{CHUNK, add_in_order, dense, dropout};
 
 impl Workspace {
-    /// From the gradient of the logits to that of the flattened convolution output.
-    pub(super) fn backward_dense(
-        &mut self,
-        network: &Network,
-        logits: Vec<f32>,
-        position: Position,
-    ) -> Vec<f32> {
-        let count = logits.len() / network.architecture.classes;
-        let mut gradient = logits;
+    /// Turns `descending` from the gradient of the logits into that of the flattened convolution
+    /// output.
+    pub(super) fn backward_dense(&mut self, network: &Network, count: usize, position: Position) {
+        let (gradient, below) = (&mut self.descending.0, &mut self.descending.1);
         let mut index = self.outputs.len();
         for layer in network.layers[network.first_dense()..].iter().rev() {
             match layer {
                 Layer::Conv(_) => unreachable!("convolutions come first"),
                 Layer::Dropout { rate, number } => {
                     let width = gradient.len() / count;
-                    mask_rows(&mut gradient, width, *rate, |row| {
-                        position.mask(*number, row)
-                    });
+                    mask_rows(gradient, width, *rate, |row| position.mask(*number, row));
                 }
                 Layer::Dense { shape, relu } => {
                     index -= 1;
                     if *relu {
-                        cut_gradient(&mut gradient, &self.outputs[index]);
+                        cut_gradient(gradient, &self.outputs[index]);
                     }
-                    let mut below = vec![0.0; count * shape.inputs];
+                    below.resize(count * shape.inputs, 0.0);
                     let x = &self.outputs[index - 1][..below.len()];
-                    let from = dense::Incoming {
-                        x,
-                        w: network.kernel(index).weights,
-                        dy: &gradient,
-                    };
+                    let w = network.kernel(index).weights;
+                    let from = dense::Incoming { x, w, dy: gradient };
                     let (dw, db) = self.gradients[2 * index..].split_at_mut(1);
-                    dense::backward(*shape, from, (&mut dw[0], &mut db[0]), Some(&mut below));
-                    gradient = below;
+                    dense::backward(*shape, from, (&mut dw[0], &mut db[0]), Some(below));
+                    std::mem::swap(gradient, below);
                 }
             }
         }
-        gradient
     }
 
     /// From the flattened convolution output down to the first convolution.
     pub(super) fn backward_convolutions(
         &mut self,
         network: &Network,
-        (pixels, gradient): (&[f32], &[f32]),
+        pixels: &[f32],
         position: Position,
     ) {
         let length = network.architecture.input_len();
         let count = pixels.len() / length;
+        let gradient = &self.descending.0;
         let width = gradient.len() / count;
         let (outputs, winners) = (&self.outputs, &self.winners);
         let used = count.div_ceil(CHUNK);

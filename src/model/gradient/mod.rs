@@ -51,6 +51,8 @@ pub struct Workspace {
     pub gradients: Vec<Vec<f32>>,
     /// Per layer with weights: its output for the batch, dropout applied.
     outputs: Vec<Vec<f32>>,
+    /// The gradient on its way down through the dense layers, and a buffer for the next.
+    descending: (Vec<f32>, Vec<f32>),
     /// Per convolution: its winners for the batch.
     winners: Vec<Vec<u8>>,
     chunks: Vec<Chunk>,
@@ -92,6 +94,7 @@ impl Workspace {
                 .map(|v| vec![0.0; v.data.len()])
                 .collect(),
             outputs,
+            descending: (Vec::new(), Vec::new()),
             winners,
             chunks: (0..batch.div_ceil(CHUNK)).map(chunk).collect(),
         }
@@ -121,10 +124,10 @@ impl Workspace {
         let correct = rows
             .filter(|(row, label)| loss::best_class(row) == **label)
             .count();
-        let mut gradient = logits;
-        loss::gradient(&mut gradient, labels);
-        let gradient = self.backward_dense(network, gradient, position);
-        self.backward_convolutions(network, (pixels, &gradient), position);
+        self.descending.0 = logits;
+        loss::gradient(&mut self.descending.0, labels);
+        self.backward_dense(network, count, position);
+        self.backward_convolutions(network, pixels, position);
         BatchResult {
             loss: sum / count as f64,
             correct,

@@ -18,6 +18,7 @@ impl Unit {
 
     /// For each map m and entry (p, v) of its list: `sums[m][..] += v · rows[p..]`.
     pub(super) fn gather(self, nonzero: &Nonzero, rows: &[f32], sums: Part<&mut [f32]>) {
+        let Self(()) = self;
         #[cfg(target_arch = "x86_64")]
         #[expect(unsafe_code, reason = "calls bodies compiled for AVX2 and FMA")]
         // SAFETY: a unit exists only where the features were detected.
@@ -30,6 +31,7 @@ impl Unit {
 
     /// For each map m and entry (p, v) of its list: `target[p..] += v · weights[m][..]`.
     pub(super) fn scatter(self, nonzero: &Nonzero, weights: Part<&[f32]>, target: &mut [f32]) {
+        let Self(()) = self;
         #[cfg(target_arch = "x86_64")]
         #[expect(unsafe_code, reason = "calls bodies compiled for AVX2 and FMA")]
         // SAFETY: a unit exists only where the features were detected.
@@ -95,10 +97,16 @@ mod x86 {
 
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn gather(nonzero: &Nonzero, rows: &[f32], sums: Part<&mut [f32]>) {
-        for (block, width) in blocks(sums.len) {
+        let Part {
+            data,
+            width: stride,
+            start: first,
+            len,
+        } = sums;
+        for (block, width) in blocks(len) {
             for map in 0..nonzero.maps() {
-                let start = map * sums.width + sums.start + block;
-                let (sum, rows) = (&mut sums.data[start..start + width], &rows[block..]);
+                let start = map * stride + first + block;
+                let (sum, rows) = (&mut data[start..start + width], &rows[block..]);
                 match width {
                     96 => gather_block::<12, 1>(nonzero.of(map), rows, sum),
                     32 => gather_block::<4, 2>(nonzero.of(map), rows, sum),

@@ -13,7 +13,7 @@ pub struct Kernel<'a> {
 }
 
 /// Computes one output picture and, per output, which of its four sources won (0 to 3, or
-/// [`super::DEAD`] where ReLU cut it off).
+/// [`super::DEAD`] where `ReLU` cut it off).
 ///
 /// # Panics
 /// When a slice does not have the length that `shape` says.

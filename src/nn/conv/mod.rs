@@ -1,4 +1,4 @@
-//! Convolution 3×3 (valid), bias, ReLU and 2×2 max pooling as one operation on NHWC pictures.
+//! Convolution 3×3 (valid), bias, `ReLU` and 2×2 max pooling as one operation on NHWC pictures.
 //!
 //! There is no im2col. With NHWC and stride 1 the patch matrix of a kernel row *is* the input, seen
 //! with a row stride of one pixel and three pixels of columns, so the convolution is three matrix

@@ -10,7 +10,7 @@ use super::forward::{Kernel, forward};
 use super::{ConvShape, Scratch};
 use crate::nn::{CHUNK, add_in_order};
 
-/// Convolution 3×3 (valid) + bias + ReLU + 2×2 max pooling on `x [n, h, w, ci]`,
+/// Convolution 3×3 (valid) + bias + `ReLU` + 2×2 max pooling on `x [n, h, w, ci]`,
 /// `weights [9·ci, co]`, `bias [co]`; gives `[n, ⌊(h−2)/2⌋, ⌊(w−2)/2⌋, co]`, all `f32` on the CPU.
 ///
 /// One value serves one application: it keeps the winners of its forward pass.
@@ -89,7 +89,7 @@ impl CustomOp3 for ConvPool {
         pictures
             .zip(contiguous(x, x_layout)?.par_chunks(shape.input_len()))
             .for_each_init(Scratch::default, |scratch, (output, x)| {
-                forward(&shape, x, kernel, output, scratch)
+                forward(&shape, x, kernel, output, scratch);
             });
         *self.winners.lock().expect("no holder can panic") = winners;
         let dims = (

@@ -1,9 +1,9 @@
-//! Bias, ReLU and 2×2 max pooling of one row pair, and the way back, with run-time dispatch.
+//! Bias, `ReLU` and 2×2 max pooling of one row pair, and the way back, with run-time dispatch.
 //!
 //! One portable body is compiled for AVX-512, AVX2 and the baseline; it contains no operation that
 //! a compiler may contract, so all three give the same bits.
 
-/// The winner of an output that ReLU cut off: it passes no gradient.
+/// The winner of an output that `ReLU` cut off: it passes no gradient.
 pub const DEAD: u8 = 4;
 
 /// Channels worked on at a time; a whole number of vectors on every instruction set.
@@ -121,6 +121,10 @@ fn unpool_avx2(pooled: (&[f32], &[u8]), maps: usize, rows: (&mut [f32], &mut [f3
     unpool_body(pooled, maps, rows);
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "takes on its caller's instruction set"
+)]
 #[inline(always)]
 fn pool_body(rows: (&[f32], &[f32]), bias: &[f32], output: &mut [f32], winners: &mut [u8]) {
     let maps = bias.len();
@@ -146,12 +150,16 @@ fn pool_body(rows: (&[f32], &[f32]), bias: &[f32], output: &mut [f32], winners: 
 /// The four sources of one output pixel: top left and right, bottom left and right.
 type Four<'a> = ((&'a [f32], &'a [f32]), (&'a [f32], &'a [f32]));
 
+#[expect(
+    clippy::inline_always,
+    reason = "takes on its caller's instruction set"
+)]
 #[inline(always)]
 fn pool_lanes<const N: usize>(
     four: Four<'_>,
     bias: &[f32],
     at: usize,
-    out: (&mut [f32], &mut [u8]),
+    (output, winners): (&mut [f32], &mut [u8]),
 ) {
     let ((a, b), (c, d)) = four;
     let mut best: [f32; N] = lanes(a, at);
@@ -169,7 +177,7 @@ fn pool_lanes<const N: usize>(
         }
     }
     let bias: [f32; N] = lanes(bias, at);
-    let (output, winners) = (&mut out.0[at..at + N], &mut out.1[at..at + N]);
+    let (output, winners) = (&mut output[at..at + N], &mut winners[at..at + N]);
     for lane in 0..N {
         let sum = best[lane] + bias[lane];
         let dead = sum <= 0.0;
@@ -178,14 +186,18 @@ fn pool_lanes<const N: usize>(
     }
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "takes on its caller's instruction set"
+)]
 #[inline(always)]
-fn unpool_body(pooled: (&[f32], &[u8]), maps: usize, rows: (&mut [f32], &mut [f32])) {
+fn unpool_body(pooled: (&[f32], &[u8]), maps: usize, (upper, lower): (&mut [f32], &mut [f32])) {
     let used = pooled.0.len() * 2;
-    rows.0[used..].fill(0.0);
-    rows.1[used..].fill(0.0);
+    upper[used..].fill(0.0);
+    lower[used..].fill(0.0);
     let gradients = pooled.0.chunks_exact(maps).zip(pooled.1.chunks_exact(maps));
-    let pixels = rows.0[..used].chunks_exact_mut(2 * maps);
-    let pixels = pixels.zip(rows.1[..used].chunks_exact_mut(2 * maps));
+    let pixels = upper[..used].chunks_exact_mut(2 * maps);
+    let pixels = pixels.zip(lower[..used].chunks_exact_mut(2 * maps));
     for ((gradient, winners), (top, bottom)) in gradients.zip(pixels) {
         let (a, b) = top.split_at_mut(maps);
         let (c, d) = bottom.split_at_mut(maps);
@@ -198,6 +210,10 @@ fn unpool_body(pooled: (&[f32], &[u8]), maps: usize, rows: (&mut [f32], &mut [f3
     }
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "takes on its caller's instruction set"
+)]
 #[inline(always)]
 fn lanes<const N: usize>(source: &[f32], at: usize) -> [f32; N] {
     let mut copy = [0.0; N];

@@ -44,6 +44,10 @@ fn add_products_avx2(shape: DenseShape, x: &[f32], w: &[f32], y: &mut [f32]) {
     add_products_body(shape, x, w, y);
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "takes on its caller's instruction set"
+)]
 #[inline(always)]
 fn add_products_body(shape: DenseShape, x: &[f32], w: &[f32], y: &mut [f32]) {
     let DenseShape { inputs, outputs } = shape;
@@ -64,6 +68,10 @@ fn add_products_body(shape: DenseShape, x: &[f32], w: &[f32], y: &mut [f32]) {
     }
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "takes on its caller's instruction set"
+)]
 #[inline(always)]
 fn add_block<const R: usize, const N: usize>(
     (inputs, outputs): (usize, usize),

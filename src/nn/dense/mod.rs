@@ -72,7 +72,7 @@ pub struct Incoming<'a> {
     pub x: &'a [f32],
     /// Its weights `[inputs, outputs]`.
     pub w: &'a [f32],
-    /// The gradient of its output `[n, outputs]`, already through the ReLU.
+    /// The gradient of its output `[n, outputs]`, already through the `ReLU`.
     pub dy: &'a [f32],
 }
 
@@ -121,6 +121,7 @@ pub fn backward(
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "the sums are exact")]
 mod tests {
     use super::*;
 

@@ -5,7 +5,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, bail};
 use super::{DenseShape, evaluate};
 use crate::nn::conv::contiguous;
 
-/// `x [n, inputs] · w [inputs, outputs] + b [outputs]`, with or without ReLU, all `f32` on the CPU.
+/// `x [n, inputs] · w [inputs, outputs] + b [outputs]`, with or without `ReLU`, all `f32` on the CPU.
 ///
 /// Candle's own `matmul` may sum in another order for another batch size; this does not.
 #[derive(Debug, Clone, Copy)]
