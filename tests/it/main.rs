@@ -1,13 +1,11 @@
 //! The one integration binary: one file per noun.
 
-mod blobs;
-mod fetch;
-mod source;
-mod support;
-
 mod architecture;
 mod blobs;
 mod embedded;
+mod fetch;
 mod migrations;
 mod queue;
+mod source;
+mod support;
 mod tag;
