@@ -15,6 +15,7 @@ create table scrape_jobs (
     status job_status not null default 'queued',
     stop_reason stop_reason,
     cursor jsonb,
+    stored int not null default 0,
     skipped_tiles int not null default 0,
     error_code text,
     error text,
@@ -38,6 +39,7 @@ comment on column scrape_jobs.filters is 'Search filters in force; a result carr
 comment on column scrape_jobs.status is 'Where the job stands';
 comment on column scrape_jobs.stop_reason is 'Why paging ended';
 comment on column scrape_jobs.cursor is 'Where the source goes on; null before the first page';
+comment on column scrape_jobs.stored is 'Images stored so far: what the limit is compared with, under the lock of the row';
 comment on column scrape_jobs.skipped_tiles is 'Search hits that could not be parsed';
 comment on column scrape_jobs.error_code is 'Stable code of what ended the job';
 comment on column scrape_jobs.error is 'The same in words';
@@ -67,6 +69,7 @@ create table candidates (
     check ((outcome is null) = (settled_at is null)),
     check (outcome in ('stored', 'duplicate') or image_id is null)
 );
+create index candidates_list on candidates (job_id, id);
 create index candidates_open on candidates (job_id, id) where outcome is null;
 create index candidates_outcome on candidates (job_id, outcome, why);
 create index candidates_image on candidates (image_id);
