@@ -1,0 +1,138 @@
+//! The service in this process: its API over HTTP, and workers, on a database and a folder of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use clap::Parser;
+use serde_json::Value;
+use shipshape::app::App;
+use shipshape::config::Config;
+use shipshape::queue::{Settings, Worker};
+use shipshape::{api, tasks, telemetry};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{TestDatabase, database};
+
+/// A running service without workers.
+pub struct Service {
+    pub app: Arc<App>,
+    pub address: SocketAddr,
+    http: reqwest::Client,
+    folder: TempDir,
+    _database: TestDatabase,
+}
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    config: Config,
+}
+
+/// A service with these flags beside those of its database and folder.
+pub async fn service(flags: &[&str]) -> Service {
+    let database = database().await;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let own = ["shipshape", "--data", data, "--database-url", &database.url];
+    let few = ["--database-connections", "10"];
+    let config = Cli::parse_from([&own, &few, flags].concat()).config;
+    let app = App::start(config, telemetry::metrics()).await.unwrap().app;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = api::router(app.clone(), Router::new());
+    tokio::spawn(api::serve(listener, router, app.shutdown.clone()));
+    Service { app, address, http: reqwest::Client::new(), folder, _database: database }
+}
+
+/// A worker in this process.
+pub struct TestWorker {
+    stop: CancellationToken,
+    run: JoinHandle<()>,
+}
+
+impl TestWorker {
+    /// Asks it to stop and waits until it has.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.run.await.unwrap();
+    }
+}
+
+impl Service {
+    /// Starts a worker that is quick to look and quick to stop.
+    pub fn work(&self) -> TestWorker {
+        let settings = Settings {
+            poll: Duration::from_millis(100),
+            heartbeat: Duration::from_millis(500),
+            drain: Duration::from_secs(5),
+            backoff: Duration::from_millis(100),
+            ..Settings::default()
+        };
+        let worker = Worker::new(&self.app.pool, tasks::handlers(&self.app), settings);
+        let stop = CancellationToken::new();
+        TestWorker { run: tokio::spawn(worker.run(stop.clone())), stop }
+    }
+
+    /// The status and the JSON of an answer.
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        answer(self.http.get(self.url(path))).await
+    }
+
+    /// The same for a POST of JSON.
+    pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        answer(self.http.post(self.url(path)).json(body)).await
+    }
+
+    /// The same with an idempotency key.
+    pub async fn post_once(&self, path: &str, key: &str, body: &Value) -> (u16, Value) {
+        answer(self.http.post(self.url(path)).header("idempotency-key", key).json(body)).await
+    }
+
+    /// The URL of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Waits until the job at `path` has ended and returns it.
+    pub async fn ended(&self, path: &str, limit: Duration) -> Value {
+        let begun = std::time::Instant::now();
+        loop {
+            let (status, job) = self.get(path).await;
+            assert_eq!(status, 200, "{job}");
+            if matches!(job["status"].as_str(), Some("succeeded" | "failed" | "cancelled")) {
+                return job;
+            }
+            assert!(begun.elapsed() < limit, "still {job}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Paths of all stored blobs, half-written files included.
+    pub fn files(&self, under: &str) -> Vec<String> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.folder.path().join("blobs").join(under)];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    files.push(path.to_string_lossy().into_owned());
+                }
+            }
+        }
+        files
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}
