@@ -11,6 +11,9 @@ use tokio_util::sync::CancellationToken;
 use crate::blobs::Blobs;
 use crate::config::Config;
 use crate::db;
+use crate::scrape::SharedPace;
+use crate::scrape::fetch::{FetchPolicy, Fetcher, HostPort, SystemLookup};
+use crate::scrape::source::{self, Sources};
 
 /// The parts that handlers and tasks take as arguments.
 pub struct App {
@@ -20,6 +23,10 @@ pub struct App {
     pub pool: PgPool,
     /// Bytes by key.
     pub blobs: Blobs,
+    /// Downloads pictures.
+    pub fetcher: Fetcher,
+    /// Where candidates come from.
+    pub sources: Sources,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
     /// Cancelled when the process is to stop.
@@ -56,7 +63,29 @@ impl App {
             None => data.join("blobs").to_string_lossy().into_owned(),
         };
         let blobs = Blobs::open(&spec).await?;
+        let fetcher = fetcher(&config, &pool)?;
+        let sources = sources(&config)?;
         let shutdown = CancellationToken::new();
-        Ok(Started { app: Arc::new(Self { config, pool, blobs, metrics, shutdown }), embedded })
+        Ok(Started { app: Arc::new(Self { config, pool, blobs, fetcher, sources, metrics, shutdown }), embedded })
     }
+}
+
+/// Downloads by the settings; the turns of the hosts are shared by all processes on the database.
+fn fetcher(config: &Config, pool: &PgPool) -> anyhow::Result<Fetcher> {
+    let allowed = config.allow_hosts.iter().filter(|host| !host.trim().is_empty());
+    let policy = FetchPolicy {
+        user_agent: config.user_agent(),
+        allow_hosts: allowed.map(|host| host.parse::<HostPort>()).collect::<Result<_, _>>()?,
+        host_rate: config.host_rate,
+        host_concurrency: config.host_concurrency,
+        ..FetchPolicy::default()
+    };
+    Fetcher::with(policy, Arc::new(SystemLookup), Arc::new(SharedPace::new(pool.clone())))
+}
+
+fn sources(config: &Config) -> anyhow::Result<Sources> {
+    Sources::open(&source::Settings {
+        endpoints: [("bing".to_owned(), config.bing_url.clone())].into(),
+        contact: config.contact.clone(),
+    })
 }

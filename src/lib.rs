@@ -23,9 +23,11 @@
 //! `snapshot/export/mod.rs`.
 
 pub mod api;
+pub mod app;
 pub mod blobs;
 pub mod classify;
 pub mod cleaning;
+pub mod config;
 pub mod dataset;
 pub mod db;
 pub mod demo;
@@ -37,5 +39,6 @@ pub mod scrape;
 pub mod snapshot;
 pub mod tag;
 pub mod tasks;
+pub mod telemetry;
 pub mod training;
 pub mod web;

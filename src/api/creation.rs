@@ -119,7 +119,7 @@ impl Creation {
                 location: location.clone(),
                 response: Some(body.clone()),
             };
-            idempotency::store(&mut self.transaction, &self.key.route, key, &stored).await?;
+            idempotency::store(&mut *self.transaction, &self.key.route, key, &stored).await?;
         }
         self.transaction.commit().await?;
         Ok(respond(status, location.as_deref(), &body))

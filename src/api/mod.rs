@@ -1,1 +1,111 @@
 //! HTTP in, nouns out: one file per resource; no SQL, no pixels.
+//!
+//! A new resource is one file with a `routes()` and one line in [`routes`].
+
+mod classes;
+mod creation;
+mod datasets;
+mod events;
+mod extract;
+mod health;
+mod import_jobs;
+mod page;
+mod problem;
+mod scrape_jobs;
+mod server;
+mod uploads;
+
+pub use server::serve;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, header};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::RequestBodyTimeoutLayer;
+use tower_http::trace::TraceLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_swagger_ui::SwaggerUi;
+
+use self::problem::{Problem, ProblemBody};
+use crate::app::App;
+
+/// A stalled body is cut off after this long without a byte.
+const BODY_STALL: Duration = Duration::from_secs(30);
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "shipshape",
+        description = "From a search phrase to a served image classifier: scrape, clean, train, classify.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    servers((url = "/")),
+    components(schemas(ProblemBody)),
+    security(()),
+    tags(
+        (name = "datasets", description = "Collections of labelled images"),
+        (name = "import jobs", description = "Uploaded archives that become images"),
+        (name = "scrape jobs", description = "Requests for images, and the candidates they found"),
+        (name = "service", description = "Health and metrics"),
+    )
+)]
+struct Document;
+
+/// Every route of the API, with its part of the document.
+fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .merge(health::routes())
+        .merge(datasets::routes())
+        .merge(classes::routes())
+        .merge(uploads::routes())
+        .merge(import_jobs::routes())
+        .merge(scrape_jobs::routes())
+}
+
+/// The OpenAPI 3.1 document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    routes().into_openapi()
+}
+
+/// The service: API, document and its browser; `rest` (the page) answers what the API does not.
+pub fn router(app: Arc<App>, rest: Router) -> Router {
+    let (api, document) = routes().split_for_parts();
+    let request_id = HeaderName::from_static("x-request-id");
+    let layers = ServiceBuilder::new()
+        .layer(SetRequestIdLayer::new(request_id.clone(), MakeRequestUuid))
+        .layer(TraceLayer::new_for_http())
+        .layer(PropagateRequestIdLayer::new(request_id))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        ))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(RequestBodyTimeoutLayer::new(BODY_STALL));
+    api.with_state(app)
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+        .merge(rest)
+        .fallback(async || Problem::NotFound("page"))
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .layer(axum::extract::DefaultBodyLimit::disable())
+        .layer(layers)
+}
+
+fn panicked(cause: Box<dyn std::any::Any + Send>) -> axum::response::Response {
+    use axum::response::IntoResponse;
+    let text = cause
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| cause.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic without a message");
+    Problem::Internal(anyhow::anyhow!("panicked: {text}")).into_response()
+}

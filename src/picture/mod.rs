@@ -1,6 +1,6 @@
 //! Bytes to a known picture: sniff, decode, thumbnail, fingerprint, quality, tensor.
 //!
-//! Everything here is plain, synchronous and free of I/O: call it inside `spawn_blocking`, behind whatever
+//! Everything but the table (`store`) is plain, synchronous and free of I/O: call it inside `spawn_blocking`, behind whatever
 //! bounds how many pictures are decoded at once.
 
 mod decode;
@@ -12,6 +12,7 @@ mod rejection;
 mod resize;
 #[cfg(feature = "turbojpeg")]
 mod scaled;
+mod store;
 pub mod tensor;
 
 pub use decode::{Header, Limits, decode, header};
@@ -20,6 +21,7 @@ pub use format::Format;
 pub use image::RgbImage;
 pub use quality::Quality;
 pub use rejection::Rejection;
+pub use store::{erase, insert};
 pub use resize::{THUMBNAIL_SIDE, encode_jpeg, fit};
 
 use crate::db::Sha256;

@@ -12,6 +12,7 @@ mod heartbeat;
 mod job;
 mod listener;
 mod outage;
+pub mod pace;
 mod reaper;
 mod settings;
 mod store;

@@ -1,1 +1,24 @@
 //! One file per task kind: load the noun, call it, store the result, enqueue what follows.
+//!
+//! The registry: a new kind is one file and one line in [`handlers`].
+
+mod import_archive;
+mod scrape_fetch;
+mod scrape_search;
+
+pub use import_archive::task as import_archive;
+pub use scrape_search::task as scrape_search;
+
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::queue::Handler;
+
+/// A handler of each kind.
+pub fn handlers(app: &Arc<App>) -> Vec<Arc<dyn Handler>> {
+    vec![
+        Arc::new(import_archive::ImportArchive { app: app.clone() }),
+        Arc::new(scrape_search::ScrapeSearch { app: app.clone() }),
+        Arc::new(scrape_fetch::ScrapeFetch::new(app.clone())),
+    ]
+}
