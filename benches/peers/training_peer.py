@@ -37,7 +37,7 @@ def pytorch():
         loss = loss_of(model(x), y)
         loss.backward()
         optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     return step
 

@@ -126,8 +126,7 @@ fn draw_axes(out: &mut String, scale: &Scale) {
     }
     let step = tick_step(scale.epochs);
     let ticks = (1..=scale.epochs).filter(|epoch| *epoch == 1 || epoch % step == 0);
-    // The first tick gives way when the next one would touch it.
-    for epoch in ticks.filter(|epoch| *epoch != 1 || step <= 2 || scale.epochs == 1 || step > 4) {
+    for epoch in ticks {
         let x = scale.x(epoch);
         push(
             out,

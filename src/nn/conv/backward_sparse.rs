@@ -36,9 +36,11 @@ pub(super) fn backward(
     if let Some(input) = into.input.as_deref_mut() {
         input.fill(0.0);
         let turned = grown(flipped, shape.weight_len());
-        transpose(from.weights, shape.output_maps, |column, row, value| {
-            turned[column * 3 * segment + row] = value;
-        });
+        for (row, weights) in from.weights.chunks_exact(shape.output_maps).enumerate() {
+            for (map, weight) in weights.iter().enumerate() {
+                turned[map * 3 * segment + row] = *weight;
+            }
+        }
     }
     let pooled_row = shape.pooled_width() * shape.output_maps;
     let rows = from
@@ -47,11 +49,8 @@ pub(super) fn backward(
         .zip(from.winners.chunks_exact(pooled_row));
     for (at, (gradient, winners)) in rows.enumerate() {
         let first = 2 * at * row;
-        nonzero.list(shape, gradient, winners, shape.input_maps);
-        for (map, bias) in into.bias.iter_mut().enumerate() {
-            *bias += nonzero.of(map).1.iter().sum::<f32>();
-        }
         if let Some(input) = into.input.as_deref_mut() {
+            nonzero.list(shape, gradient, winners, shape.input_maps);
             let weights = &flipped[..shape.weight_len()];
             for kernel_row in 0..3 {
                 let start = kernel_row * segment;
@@ -76,6 +75,9 @@ pub(super) fn backward(
             };
             unit.gather(nonzero, patches, part);
         } else {
+            if into.input.is_none() {
+                nonzero.list(shape, gradient, winners, shape.input_maps);
+            }
             for kernel_row in 0..3 {
                 let start = kernel_row * segment;
                 let part = Part {
@@ -87,19 +89,13 @@ pub(super) fn backward(
                 unit.gather(nonzero, &from.input[first + kernel_row * row..], part);
             }
         }
+        for (map, bias) in into.bias.iter_mut().enumerate() {
+            *bias += nonzero.of(map).1.iter().sum::<f32>();
+        }
     }
     for (row, weights) in into.weights.chunks_exact_mut(shape.output_maps).enumerate() {
         for (map, weight) in weights.iter_mut().enumerate() {
             *weight += sums[map * width + row];
-        }
-    }
-}
-
-/// Calls `put(column, row, value)` for each number of a matrix with `columns` columns.
-fn transpose(matrix: &[f32], columns: usize, mut put: impl FnMut(usize, usize, f32)) {
-    for (row, values) in matrix.chunks_exact(columns).enumerate() {
-        for (column, value) in values.iter().enumerate() {
-            put(column, row, *value);
         }
     }
 }
