@@ -56,6 +56,19 @@ pub(super) struct Part<T> {
     pub(super) len: usize,
 }
 
+impl<T> Part<T> {
+    /// The columns of one kernel row, of `len` numbers, in rows of three kernel rows.
+    pub(super) fn kernel_row(data: T, index: usize, len: usize) -> Self {
+        let (width, start) = (3 * len, index * len);
+        Self {
+            data,
+            width,
+            start,
+            len,
+        }
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{

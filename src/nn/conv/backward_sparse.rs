@@ -35,12 +35,11 @@ pub(super) fn backward(
     sums.fill(0.0);
     if let Some(input) = into.input.as_deref_mut() {
         input.fill(0.0);
-        let turned = grown(flipped, shape.weight_len());
-        for (row, weights) in from.weights.chunks_exact(shape.output_maps).enumerate() {
-            for (map, weight) in weights.iter().enumerate() {
-                turned[map * 3 * segment + row] = *weight;
-            }
-        }
+        turn(
+            from.weights,
+            shape.output_maps,
+            grown(flipped, shape.weight_len()),
+        );
     }
     let pooled_row = shape.pooled_width() * shape.output_maps;
     let rows = from
@@ -51,42 +50,29 @@ pub(super) fn backward(
         let first = 2 * at * row;
         if let Some(input) = into.input.as_deref_mut() {
             nonzero.list(shape, gradient, winners, shape.input_maps);
-            let weights = &flipped[..shape.weight_len()];
-            for kernel_row in 0..3 {
-                let start = kernel_row * segment;
-                let part = Part {
-                    data: weights,
-                    width: 3 * segment,
-                    start,
-                    len: segment,
-                };
-                unit.scatter(nonzero, part, &mut input[first + kernel_row * row..]);
+            for index in 0..3 {
+                let weights = Part::kernel_row(&flipped[..], index, segment);
+                unit.scatter(nonzero, weights, &mut input[first + index * row..]);
             }
         }
         if joined {
             nonzero.list(shape, gradient, winners, width);
             let patches = grown(band, 2 * shape.width * width);
             join(shape, &from.input[first..], width, patches);
-            let part = Part {
+            let sums = Part {
                 data: &mut *sums,
                 width,
                 start: 0,
                 len: width,
             };
-            unit.gather(nonzero, patches, part);
+            unit.gather(nonzero, patches, sums);
         } else {
             if into.input.is_none() {
                 nonzero.list(shape, gradient, winners, shape.input_maps);
             }
-            for kernel_row in 0..3 {
-                let start = kernel_row * segment;
-                let part = Part {
-                    data: &mut *sums,
-                    width,
-                    start,
-                    len: segment,
-                };
-                unit.gather(nonzero, &from.input[first + kernel_row * row..], part);
+            for index in 0..3 {
+                let sums = Part::kernel_row(&mut *sums, index, segment);
+                unit.gather(nonzero, &from.input[first + index * row..], sums);
             }
         }
         for (map, bias) in into.bias.iter_mut().enumerate() {
@@ -96,6 +82,16 @@ pub(super) fn backward(
     for (row, weights) in into.weights.chunks_exact_mut(shape.output_maps).enumerate() {
         for (map, weight) in weights.iter_mut().enumerate() {
             *weight += sums[map * width + row];
+        }
+    }
+}
+
+/// Writes the transpose of `[rows, maps]`.
+fn turn(weights: &[f32], maps: usize, turned: &mut [f32]) {
+    let rows = weights.len() / maps;
+    for (row, weights) in weights.chunks_exact(maps).enumerate() {
+        for (map, weight) in weights.iter().enumerate() {
+            turned[map * rows + row] = *weight;
         }
     }
 }
