@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
-use super::store::{self, Claimed, Lease, Settlement};
+use super::settlement::Settlement;
+use super::store::{self, Claimed, Lease};
 use super::task::TaskState;
 use super::{Task, TaskError};
 

@@ -12,7 +12,8 @@ use tokio::task::JoinError;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::store::{self, Claimed, Settlement};
+use super::settlement::Settlement;
+use super::store::{self, Claimed};
 use super::task::TaskState;
 use super::worker::Shared;
 use super::{Context, Failure, Handler, Task, TaskError, heartbeat};

@@ -15,6 +15,7 @@ mod outage;
 pub mod pace;
 mod reaper;
 mod settings;
+mod settlement;
 mod store;
 mod task;
 mod worker;

@@ -59,7 +59,7 @@ async fn sweep(shared: &Shared) -> sqlx::Result<()> {
     if !store::may_sweep(&mut transaction, settings.lease).await? {
         return Ok(());
     }
-    for (id, kind) in store::rescue(&mut transaction).await? {
+    for (id, kind) in store::rescue(&mut transaction, settings.lease * 2).await? {
         tracing::warn!(task = %id, kind, "a task was rescued from a worker that went silent");
         counter!("queue_tasks_rescued_total", "kind" => kind).increment(1);
     }

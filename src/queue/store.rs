@@ -5,10 +5,11 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
+use super::settlement::Settlement;
 use super::task::{Failure, Lane, NewTask, Task, TaskState};
 use crate::db::TaskId;
 
-/// The right to write for one task: the row honours it only while the token is the current one.
+/// The right to write for one task, while the row has this token.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lease {
     pub(super) id: TaskId,
@@ -185,36 +186,6 @@ pub(super) async fn hold(connection: &mut PgConnection, lease: Lease) -> sqlx::R
     Ok(held.is_some())
 }
 
-/// Where a running task goes from here.
-#[derive(Debug)]
-pub(super) struct Settlement {
-    pub(super) state: TaskState,
-    /// The attempt is returned: what ended it was not the task's fault.
-    pub(super) free: bool,
-    pub(super) snoozed: bool,
-    pub(super) delay: Duration,
-    /// 1 spreads the delay over half to one and a half times itself, so that tasks that failed
-    /// together do not return together; 0 keeps it.
-    pub(super) spread: f64,
-    pub(super) failure: Option<Failure>,
-    pub(super) progress: Option<(i64, i64)>,
-}
-
-impl Settlement {
-    /// `state` now, at the cost of the attempt.
-    pub(super) fn to(state: TaskState) -> Self {
-        Self {
-            state,
-            free: false,
-            snoozed: false,
-            delay: Duration::ZERO,
-            spread: 0.0,
-            failure: None,
-            progress: None,
-        }
-    }
-}
-
 /// Ends the lease as `settlement` says; `false` when it is lost and nothing was written.
 pub(super) async fn settle(
     executor: impl PgExecutor<'_>,
@@ -286,8 +257,13 @@ pub(super) async fn may_sweep(
     .await
 }
 
-/// Makes the tasks whose lease expired available again while they have attempts left.
-pub(super) async fn rescue(connection: &mut PgConnection) -> sqlx::Result<Vec<(TaskId, String)>> {
+/// Makes the tasks whose lease expired available again while they have attempts left. Those that
+/// died more than once return at different times, spread over about `spread`: whichever of them
+/// brings its worker down should not take the others with it again.
+pub(super) async fn rescue(
+    connection: &mut PgConnection,
+    spread: Duration,
+) -> sqlx::Result<Vec<(TaskId, String)>> {
     let rescued = sqlx::query!(
         r#"
         with expired as materialized (
@@ -297,7 +273,8 @@ pub(super) async fn rescue(connection: &mut PgConnection) -> sqlx::Result<Vec<(T
         ),
         rescued as (
             update tasks
-            set state = 'available', lease_token = null, lease_until = null, run_at = now(),
+            set state = 'available', lease_token = null, lease_until = null,
+                run_at = now() + make_interval(secs => (attempt - 1) * random() * $1::float8),
                 error_code = 'lease_expired',
                 error = 'the worker ' || coalesce(worker, '?') || ' stopped renewing its lease'
             from expired
@@ -307,6 +284,7 @@ pub(super) async fn rescue(connection: &mut PgConnection) -> sqlx::Result<Vec<(T
         select id as "id: TaskId", kind, pg_notify('task_available', lane::text)::text as told
         from rescued
         "#,
+        spread.as_secs_f64(),
     )
     .fetch_all(connection)
     .await?;

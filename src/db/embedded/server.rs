@@ -21,6 +21,8 @@ const RETRY: Duration = Duration::from_secs(12);
 /// A server that neither answers nor says that it recovers is given up.
 const SILENCE: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(60);
+/// A process id that no system gives out.
+const NO_PROCESS: u32 = 2_147_483_646;
 
 /// What the socket says.
 enum Answer {
@@ -120,7 +122,7 @@ pub(super) async fn start(
 ) -> anyhow::Result<Child> {
     let begun = Instant::now();
     loop {
-        remove_stale_pid(layout);
+        forget_dead_server(layout);
         let mut child = spawn(layout, binaries, account, settings)?;
         let spawned = Instant::now();
         loop {
@@ -190,14 +192,33 @@ fn spawn(
     command.spawn().context("postgres cannot be run")
 }
 
-/// After a restart of the machine or container, the pid in the file can be some other process's,
-/// which Postgres takes for a live server.
-fn remove_stale_pid(layout: &Layout) {
-    let Some(pid) = layout.pid() else { return };
-    let name = fs::read_to_string(format!("/proc/{pid}/comm"));
-    if name.is_ok_and(|name| !name.trim().starts_with("postgres")) {
-        fs::remove_file(layout.pid_file()).ok();
+/// After a restart of the machine or container the pid in the lock files can be some other
+/// process's, and a killed server can stay a zombie; Postgres takes either for a live server. The
+/// file itself stays: Postgres finds by it whether processes of the dead server still write.
+fn forget_dead_server(layout: &Layout) {
+    for file in [
+        layout.pid_file(),
+        layout.socket.join(format!(".s.PGSQL.{PORT}.lock")),
+    ] {
+        let Ok(text) = fs::read_to_string(&file) else {
+            continue;
+        };
+        let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+        if first.trim().parse().is_ok_and(is_no_server) {
+            fs::write(&file, format!("{NO_PROCESS}\n{rest}")).ok();
+        }
     }
+}
+
+/// Whether there is a process `pid` that cannot be a server. Without `/proc` nothing is known.
+fn is_no_server(pid: u32) -> bool {
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
+    let Some((name, state)) = status.rsplit_once(") ") else {
+        return false;
+    };
+    state.starts_with('Z') || !name.contains("(postgres")
 }
 
 /// Makes shipshape's database in a new cluster.

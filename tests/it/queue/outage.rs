@@ -1,14 +1,21 @@
 //! The database goes away, loses a notification, or refuses a write.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
 use shipshape::db;
 use shipshape::queue::Settings;
+use sqlx::postgres::PgConnectOptions;
+use tempfile::TempDir;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::handlers::Kind;
 use super::{Local, SECONDS_10, noted, notes, put, queue_database, settings, until};
-use crate::support::{TestDatabase, eventually};
+use crate::support::eventually;
+
+const SOCKET: &str = ".s.PGSQL.5432";
 
 #[tokio::test]
 async fn a_lost_notification_is_only_latency() {
@@ -60,36 +67,78 @@ async fn a_notification_wakes_a_worker_before_its_poll() {
 async fn an_outage_longer_than_the_lease_burns_no_attempt() {
     let database = queue_database().await;
     let pool = &database.pool;
-    let worker = Local::start(pool, settings());
-    let id = put(pool, Kind::Record, json!({ "millis": 1500 })).await;
-    noted(pool, "begun", id).await;
-    outage(&database, Duration::from_millis(2500)).await;
-    let row = until(pool, id, "succeeded").await;
-    assert_eq!(row.attempt, 1, "{row:?}");
-    assert_eq!(notes(pool, "outcome", Some(id)).await, 1);
+    let mut proxy = Proxy::before(&database.url);
+    let through = db::connect(&proxy.url, 4).await.unwrap();
+    let worker = Local::start(&through, settings());
+    // The first wants to write during the outage, the second after it.
+    let first = put(pool, Kind::Record, json!({ "millis": 1000 })).await;
+    let second = put(pool, Kind::Record, json!({ "millis": 4000 })).await;
+    noted(pool, "begun", first).await;
+    noted(pool, "begun", second).await;
+    proxy.cut();
+    let during = put(pool, Kind::Record, json!({ "millis": 0 })).await;
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert_eq!(notes(pool, "outcome", None).await, 0);
+    proxy.restore();
+    for id in [first, second, during] {
+        let row = until(pool, id, "succeeded").await;
+        assert_eq!(row.attempt, 1, "{row:?}");
+        assert_eq!(notes(pool, "outcome", Some(id)).await, 1);
+    }
+    assert_eq!(notes(pool, "begun", Some(second)).await, 1);
     worker.stop().await;
 }
 
-/// Cuts every connection to the database and refuses new ones for `length`.
-async fn outage(database: &TestDatabase, length: Duration) {
-    let name: String = sqlx::query_scalar("select current_database()::text")
-        .fetch_one(&database.pool)
-        .await
-        .unwrap();
-    let other = database.url.replace(&format!("/{name}?"), "/postgres?");
-    let admin = db::connect(&other, 1).await.unwrap();
-    let allow = |on| sqlx::AssertSqlSafe(format!("alter database {name} allow_connections {on}"));
-    sqlx::query(allow(false)).execute(&admin).await.unwrap();
-    let cut: Vec<bool> = sqlx::query_scalar(
-        "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1",
-    )
-    .bind(&name)
-    .fetch_all(&admin)
-    .await
-    .unwrap();
-    assert!(cut.len() >= 2, "only {} connections were cut", cut.len());
-    tokio::time::sleep(length).await;
-    sqlx::query(allow(true)).execute(&admin).await.unwrap();
+/// A socket before the server's that can be cut.
+struct Proxy {
+    folder: TempDir,
+    server: PathBuf,
+    url: String,
+    open: JoinHandle<()>,
+}
+
+impl Proxy {
+    fn before(url: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options: PgConnectOptions = url.parse().unwrap();
+        let server = options.get_socket().unwrap().join(SOCKET);
+        let (base, _) = url.split_once("?host=").unwrap();
+        let url = format!("{base}?host={}", folder.path().display());
+        let open = Self::open(&folder, &server);
+        Self {
+            folder,
+            server,
+            url,
+            open,
+        }
+    }
+
+    fn open(folder: &TempDir, server: &Path) -> JoinHandle<()> {
+        let listener = UnixListener::bind(folder.path().join(SOCKET)).unwrap();
+        let server = server.to_path_buf();
+        tokio::spawn(async move {
+            let mut streams = JoinSet::new();
+            loop {
+                let (mut client, _) = listener.accept().await.unwrap();
+                let mut server = UnixStream::connect(&server).await.unwrap();
+                streams.spawn(async move {
+                    tokio::io::copy_bidirectional(&mut client, &mut server)
+                        .await
+                        .ok();
+                });
+            }
+        })
+    }
+
+    /// Ends every connection and refuses new ones.
+    fn cut(&mut self) {
+        self.open.abort();
+        std::fs::remove_file(self.folder.path().join(SOCKET)).unwrap();
+    }
+
+    fn restore(&mut self) {
+        self.open = Self::open(&self.folder, &self.server);
+    }
 }
 
 #[tokio::test]
