@@ -1,6 +1,7 @@
 //! What a process holds, built once, here only.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -9,11 +10,14 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::blobs::Blobs;
+use crate::classify::{self, Classifier};
+use crate::cleaning::{Labeller, Terms};
 use crate::config::Config;
-use crate::db;
+use crate::db::{self, CleaningJobId};
 use crate::scrape::SharedPace;
 use crate::scrape::fetch::{FetchPolicy, Fetcher, HostPort, SystemLookup};
 use crate::scrape::source::{self, Sources};
+use crate::tag::{Rekognition, Tagger};
 
 /// The parts that handlers and tasks take as arguments.
 pub struct App {
@@ -27,6 +31,10 @@ pub struct App {
     pub fetcher: Fetcher,
     /// Where candidates come from.
     pub sources: Sources,
+    /// Gives labels.
+    pub tagger: Tagger,
+    /// Answers for photos.
+    pub classifier: Arc<Classifier>,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
     /// Cancelled when the process is to stop.
@@ -62,11 +70,40 @@ impl App {
             Some(spec) => spec.clone(),
             None => data.join("blobs").to_string_lossy().into_owned(),
         };
-        let blobs = Blobs::open(&spec).await?;
+        let app = Arc::new(Self::build(config, pool, Blobs::open(&spec).await?, metrics).await?);
+        Ok(Started { app, embedded })
+    }
+
+    async fn build(
+        config: Config,
+        pool: PgPool,
+        blobs: Blobs,
+        metrics: PrometheusHandle,
+    ) -> anyhow::Result<Self> {
+        let shutdown = CancellationToken::new();
         let fetcher = fetcher(&config, &pool)?;
         let sources = sources(&config)?;
-        let shutdown = CancellationToken::new();
-        Ok(Started { app: Arc::new(Self { config, pool, blobs, fetcher, sources, metrics, shutdown }), embedded })
+        let tagger = Tagger::Rekognition(rekognition(&config).await);
+        let classifier = classifier(&pool, &blobs, &shutdown).await?;
+        Ok(Self {
+            config,
+            pool,
+            blobs,
+            fetcher,
+            sources,
+            tagger,
+            classifier,
+            metrics,
+            shutdown,
+        })
+    }
+
+    /// Gives labels within the shared pace and the budget of a cleaning job; `stop` ends its waiting.
+    pub fn labeller(&self, job: CleaningJobId, stop: CancellationToken) -> Labeller<'_> {
+        let interval = Duration::try_from_secs_f64(self.config.rekognition_rate.recip());
+        let interval = interval.unwrap_or(Duration::MAX);
+        let terms = Terms { interval, price_usd: self.config.rekognition_price };
+        Labeller::new(&self.pool, &self.tagger, job, terms, stop)
     }
 }
 
@@ -88,4 +125,33 @@ fn sources(config: &Config) -> anyhow::Result<Sources> {
         endpoints: [("bing".to_owned(), config.bing_url.clone())].into(),
         contact: config.contact.clone(),
     })
+}
+
+/// A tagger on this machine is a stand-in: it gets made-up credentials, so that none are needed and no real ones leave.
+async fn rekognition(config: &Config) -> Rekognition {
+    let endpoint = config.rekognition_url.clone();
+    let url = endpoint.as_deref().and_then(|endpoint| url::Url::parse(endpoint).ok());
+    let loopback = url.as_ref().and_then(url::Url::host).is_some_and(|host| match host {
+        url::Host::Domain(name) => name == "localhost",
+        url::Host::Ipv4(address) => address.is_loopback(),
+        url::Host::Ipv6(address) => address.is_loopback(),
+    });
+    match endpoint {
+        Some(endpoint) if loopback => Rekognition::stand_in(endpoint).await,
+        endpoint => Rekognition::new(endpoint).await,
+    }
+}
+
+/// The engine with the active models, kept fresh until the shutdown.
+async fn classifier(
+    pool: &PgPool,
+    blobs: &Blobs,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Arc<Classifier>> {
+    let settings = classify::Settings::default();
+    let classifier = Arc::new(Classifier::new(pool.clone(), blobs.clone(), settings)?);
+    classifier.refresh().await?;
+    let (fresh, until) = (Arc::clone(&classifier), shutdown.clone());
+    tokio::spawn(async move { fresh.keep_fresh(until).await });
+    Ok(classifier)
 }

@@ -2,6 +2,7 @@
 
 mod labels;
 mod rekognition;
+pub mod store;
 
 pub use labels::{Label, Labels};
 pub use rekognition::{MIN_CONFIDENCE, Rekognition};

@@ -1,6 +1,6 @@
 //! A `DetectLabels` server in this process that answers as it is told.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use axum::extract::{DefaultBodyLimit, State};
@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
+use shipshape::db::Sha256;
 
 /// A status and a JSON body.
 pub(crate) type Answer = (u16, Value);
@@ -15,6 +16,7 @@ pub(crate) type Answer = (u16, Value);
 #[derive(Default)]
 struct Script {
     answers: VecDeque<Answer>,
+    known: HashMap<Sha256, Answer>,
     requests: Vec<Value>,
 }
 
@@ -33,7 +35,7 @@ impl RekognitionStandIn {
         let answers = answers.into_iter().collect();
         let script = Arc::new(Mutex::new(Script {
             answers,
-            requests: Vec::new(),
+            ..Script::default()
         }));
         let app = axum::Router::new()
             .fallback(answer)
@@ -41,6 +43,25 @@ impl RekognitionStandIn {
             .with_state(script.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         Self { endpoint, script }
+    }
+
+    /// From now on the picture in `bytes` gets this answer, unless an answer is scripted.
+    pub(crate) fn know(&self, bytes: &[u8], answer: Answer) {
+        self.script
+            .lock()
+            .unwrap()
+            .known
+            .insert(Sha256::of(bytes), answer);
+    }
+
+    /// The next requests get these answers, whatever their pictures.
+    pub(crate) fn script(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.script.lock().unwrap().answers.extend(answers);
+    }
+
+    /// Forgets the scripted answers that are left.
+    pub(crate) fn clear(&self) {
+        self.script.lock().unwrap().answers.clear();
     }
 
     /// The pictures that came, decoded from the requests.
@@ -59,6 +80,13 @@ impl RekognitionStandIn {
     pub(crate) fn requests(&self) -> Vec<Value> {
         self.script.lock().unwrap().requests.clone()
     }
+}
+
+/// An answer with labels of these names, the first one the surest.
+pub(crate) fn labelled(version: &str, names: &[&str]) -> Answer {
+    let label = |(at, name): (usize, &&str)| json!({"Name": name, "Confidence": 99.0 - at as f64, "Parents": [], "Aliases": []});
+    let labels: Vec<Value> = names.iter().enumerate().map(label).collect();
+    (200, json!({"Labels": labels, "LabelModelVersion": version}))
 }
 
 /// An error as the awsJson1_1 protocol spells it.
@@ -83,11 +111,14 @@ async fn answer(
             .contains("/rekognition/aws4_request")
     );
     let mut script = script.lock().unwrap();
-    script.requests.push(serde_json::from_str(&body).unwrap());
-    let (status, body) = script
-        .answers
-        .pop_front()
-        .expect("one answer for each request");
+    let request: Value = serde_json::from_str(&body).unwrap();
+    let picture = BASE64_STANDARD
+        .decode(request["Image"]["Bytes"].as_str().unwrap())
+        .unwrap();
+    let known = script.known.get(&Sha256::of(&picture)).cloned();
+    script.requests.push(request);
+    let scripted = script.answers.pop_front();
+    let (status, body) = scripted.or(known).expect("one answer for each request");
     let status = StatusCode::from_u16(status).unwrap();
     (
         status,

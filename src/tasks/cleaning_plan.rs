@@ -1,0 +1,191 @@
+//! `cleaning_plan`: labels the references of a cleaning job, freezes its images, and splits them into batches.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use futures::future::BoxFuture;
+use sqlx::PgConnection;
+
+use super::cleaning_check;
+use crate::app::App;
+use crate::cleaning::checks::TAGS;
+use crate::cleaning::{
+    self, CleaningJob, Halt, Labeller, Original, ReferenceTags, Unlabelled, job, quarantine,
+};
+use crate::dataset;
+use crate::db::CleaningJobId;
+use crate::queue::{self, Context, Failure, Handler, JobError, Lane, NewTask, Task, TaskError};
+
+const KIND: &str = "cleaning_plan";
+/// Images in a batch: what one transaction records.
+const BATCH: usize = 16;
+
+/// The first task of a cleaning job.
+pub fn task(id: CleaningJobId) -> NewTask {
+    NewTask::new(KIND, Lane::Tag, id.0)
+}
+
+/// Runs [`task`].
+pub(super) struct CleaningPlan {
+    pub(super) app: Arc<App>,
+}
+
+impl Handler for CleaningPlan {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Tag
+    }
+
+    fn run<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<(), TaskError>> {
+        Box::pin(self.plan(context))
+    }
+
+    fn failed<'a>(
+        &'a self,
+        connection: &'a mut PgConnection,
+        task: &'a Task,
+        failure: &'a Failure,
+    ) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(fail_job(connection, task, failure))
+    }
+}
+
+/// Ends the cleaning job of a failed task.
+pub(super) async fn fail_job(
+    connection: &mut PgConnection,
+    task: &Task,
+    failure: &Failure,
+) -> anyhow::Result<()> {
+    let error = JobError {
+        code: failure.code.clone(),
+        message: failure.message.clone(),
+    };
+    cleaning::abort(connection, CleaningJobId(task.subject), &error).await?;
+    Ok(())
+}
+
+impl CleaningPlan {
+    async fn plan(&self, context: &Context) -> Result<(), TaskError> {
+        let pool = &self.app.pool;
+        let id = CleaningJobId(context.task.subject);
+        let mut transaction = pool.begin().await?;
+        context.hold(&mut transaction).await?;
+        job::start(&mut *transaction, id).await?;
+        transaction.commit().await?;
+        let Some(job) = job::find(pool, id).await? else {
+            return Ok(());
+        };
+        let references = if job.checks.iter().any(|check| check == TAGS) {
+            self.references(context, &job).await?
+        } else {
+            Vec::new()
+        };
+
+        let mut transaction = pool.begin().await?;
+        context.complete(&mut transaction).await?;
+        let images = cleaning::remaining(&mut *transaction, id).await?;
+        job::plan(&mut *transaction, id, &references, images.len()).await?;
+        for batch in images.chunks(BATCH) {
+            let images = batch.iter().map(|(image, _)| *image).collect();
+            queue::enqueue(&mut *transaction, cleaning_check::task(id, images)).await?;
+        }
+        quarantine::resume(&mut transaction, job.dataset_id, id).await?;
+        job::finish_if_done(&mut transaction, id).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The references with their tags, and one image labelled: a missing right shows here, after one call, and not in
+    /// every batch at once.
+    async fn references(
+        &self,
+        context: &Context,
+        job: &CleaningJob,
+    ) -> Result<Vec<ReferenceTags>, TaskError> {
+        let labeller = self.app.labeller(job.id, context.stopping().child_token());
+        let work = async {
+            let references = if job.planned_at.is_some() {
+                job.references.clone()
+            } else {
+                self.label_references(job, &labeller).await?
+            };
+            self.probe(job, &labeller).await?;
+            Ok(references)
+        };
+        tokio::select! {
+            references = work => references,
+            () = context.cancelled().cancelled() => Err(TaskError::LeaseLost),
+        }
+    }
+
+    async fn label_references(
+        &self,
+        job: &CleaningJob,
+        labeller: &Labeller<'_>,
+    ) -> Result<Vec<ReferenceTags>, TaskError> {
+        let settings = job.tags.clone().unwrap_or_default();
+        let classes = cleaning::classes_in_use(&self.app.pool, job.dataset_id).await?;
+        let mut found = Vec::new();
+        let mut unreadable = Vec::new();
+        for reference in dataset::list_references(&self.app.pool, job.dataset_id).await? {
+            if !classes.iter().any(|class| class.id == reference.class_id) {
+                continue;
+            }
+            let sha256 = reference.sha256;
+            let original = Original::of_reference(&self.app.blobs, job.dataset_id, sha256);
+            match labeller.labels(&[&original]).await {
+                Ok(labels) => {
+                    let top = labels[0].top_k(settings.k as usize, settings.min_confidence);
+                    found.push(ReferenceTags {
+                        class_id: reference.class_id,
+                        class: reference.class,
+                        sha256,
+                        model_version: labels[0].model_version.clone(),
+                        tags: top.iter().map(|label| label.name.clone()).collect(),
+                    });
+                }
+                Err(Unlabelled::Unscannable { code, .. }) => unreadable.push((sha256, code)),
+                Err(Unlabelled::Halted(halt)) => return Err(halt.into()),
+            }
+        }
+        for class in classes {
+            let tags = found
+                .iter()
+                .filter(|reference| reference.class_id == class.id);
+            if tags.flat_map(|reference| &reference.tags).next().is_none() {
+                return Err(TaskError::Fail {
+                    code: if class.referenced {
+                        "references_unusable"
+                    } else {
+                        "references_missing"
+                    }
+                    .into(),
+                    error: anyhow!(
+                        "the class {:?} has no reference with tags (unreadable: {unreadable:?})",
+                        class.name
+                    ),
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    async fn probe(&self, job: &CleaningJob, labeller: &Labeller<'_>) -> Result<(), TaskError> {
+        let images = cleaning::remaining(&self.app.pool, job.id).await?;
+        let addresses: Vec<_> = images.into_iter().map(|(_, sha256)| sha256).collect();
+        let Some(sha256) = labeller.first_unlabelled(&addresses).await? else {
+            return Ok(());
+        };
+        let original = Original::of_image(&self.app.blobs, job.dataset_id, sha256);
+        match labeller.labels(&[&original]).await {
+            // The budget ends the job behind the images that need no call.
+            Ok(_) | Err(Unlabelled::Unscannable { .. } | Unlabelled::Halted(Halt::Budget)) => {
+                Ok(())
+            }
+            Err(Unlabelled::Halted(halt)) => Err(halt.into()),
+        }
+    }
+}
