@@ -7,6 +7,7 @@ create table models (
     classes text[] not null,
     sha256 bytea not null check (octet_length(sha256) = 32),
     bytes bigint not null,
+    unfamiliar_below real not null check (unfamiliar_below between 0 and 1),
     created_at timestamptz not null default now()
 );
 create index models_dataset on models (dataset_id, id);
@@ -18,6 +19,7 @@ comment on column models.training_run_id is 'The run that made it';
 comment on column models.classes is 'Class names in the order of the network''s outputs';
 comment on column models.sha256 is 'SHA-256 of the bundle: its address in the blob store, checked at every load';
 comment on column models.bytes is 'Length of the bundle';
+comment on column models.unfamiliar_below is 'A picture whose top probability is below this is unlike what the model was measured on';
 comment on column models.created_at is 'When it was published';
 
 create table activations (

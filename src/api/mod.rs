@@ -3,16 +3,21 @@
 //! A new resource is one file with a `routes()` and one line in [`routes`].
 
 mod classes;
+mod classify;
 mod creation;
 mod datasets;
 mod events;
 mod extract;
 mod health;
 mod import_jobs;
+mod learning;
+mod models;
 mod page;
 mod problem;
 mod scrape_jobs;
 mod server;
+mod snapshots;
+mod training_runs;
 mod uploads;
 
 pub use server::serve;
@@ -52,6 +57,10 @@ const BODY_STALL: Duration = Duration::from_secs(30);
         (name = "datasets", description = "Collections of labelled images"),
         (name = "import jobs", description = "Uploaded archives that become images"),
         (name = "scrape jobs", description = "Requests for images, and the candidates they found"),
+        (name = "snapshots", description = "Frozen datasets: what is trained on"),
+        (name = "training runs", description = "One recipe on one snapshot with one seed"),
+        (name = "models", description = "What training runs published"),
+        (name = "classify", description = "A photo in, class names and probabilities out"),
         (name = "service", description = "Health and metrics"),
     )
 )]
@@ -66,6 +75,11 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(uploads::routes())
         .merge(import_jobs::routes())
         .merge(scrape_jobs::routes())
+        .merge(snapshots::routes())
+        .merge(training_runs::routes())
+        .merge(learning::routes())
+        .merge(models::routes())
+        .merge(classify::routes())
 }
 
 /// The OpenAPI 3.1 document.

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -15,10 +14,11 @@ pub struct Page<T> {
 
 impl<T> Page<T> {
     /// The page out of at most `limit + 1` rows that were read: the extra one tells that there are more.
-    pub fn cut(mut items: Vec<T>, limit: i64, id: impl Fn(&T) -> Uuid) -> Self {
+    /// `key` gives what the next page begins behind.
+    pub fn cut<K: ToString>(mut items: Vec<T>, limit: i64, key: impl Fn(&T) -> K) -> Self {
         let more = items.len() as i64 > limit;
         items.truncate(limit as usize);
-        let next_cursor = items.last().filter(|_| more).map(|last| id(last).to_string());
+        let next_cursor = items.last().filter(|_| more).map(|last| key(last).to_string());
         Self { items, next_cursor }
     }
 }
@@ -30,6 +30,8 @@ pub fn default_limit() -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     #[test]

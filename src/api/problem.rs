@@ -43,6 +43,8 @@ pub enum Problem {
     UnsupportedMediaType(String),
     /// 422: readable, but a field breaks a rule.
     Invalid(Vec<FieldError>),
+    /// 422: readable, but what it holds or points at cannot be used; the code says why.
+    Unprocessable(&'static str, String),
     /// 429: the queue of the route is full; the same request may succeed after a second.
     TooManyRequests(String),
     /// 503: something that the request needs is not there now.
@@ -94,6 +96,9 @@ impl Problem {
                     .collect::<Vec<_>>()
                     .join("; "),
             ),
+            Self::Unprocessable(code, d) => {
+                (S::UNPROCESSABLE_ENTITY, code, "Unprocessable content", d.clone())
+            }
             Self::TooManyRequests(d) => {
                 (S::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests", d.clone())
             }

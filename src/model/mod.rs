@@ -5,9 +5,13 @@ pub mod bundle;
 pub mod gradient;
 pub mod inference;
 pub mod network;
+mod registry;
 pub mod weights_file;
 
 pub use architecture::{Architecture, FieldError};
 pub use bundle::{Bundle, BundleError, Metadata};
 pub use inference::Inference;
 pub use network::{Network, Variable};
+pub use registry::{
+    Listing, Model, ModelFilter, NewModel, activate, active, find, has_dataset, insert, list, listing,
+};

@@ -5,6 +5,8 @@
 mod import_archive;
 mod scrape_fetch;
 mod scrape_search;
+pub mod snapshot_freeze;
+pub mod training_run;
 
 pub use import_archive::task as import_archive;
 pub use scrape_search::task as scrape_search;
@@ -20,5 +22,7 @@ pub fn handlers(app: &Arc<App>) -> Vec<Arc<dyn Handler>> {
         Arc::new(import_archive::ImportArchive { app: app.clone() }),
         Arc::new(scrape_search::ScrapeSearch { app: app.clone() }),
         Arc::new(scrape_fetch::ScrapeFetch::new(app.clone())),
+        Arc::new(snapshot_freeze::SnapshotFreeze { app: app.clone() }),
+        Arc::new(training_run::TrainingRun { app: app.clone() }),
     ]
 }

@@ -3,13 +3,29 @@
 pub mod augmentation;
 pub mod checkpoint;
 pub mod curve;
+mod epoch;
 pub mod image_set;
 pub mod metrics;
+pub mod pictures;
+mod prediction;
+pub mod publication;
 pub mod recipe;
+mod run;
 pub mod trainer;
 
 pub use checkpoint::CheckpointError;
 pub use image_set::{ImageSet, ImageSetError};
 pub use metrics::{ConfusionMatrix, Evaluation};
-pub use recipe::{Augment, Optimizer, Recipe};
+pub use publication::TRANSFORM;
+pub use recipe::{Augment, Optimizer, Recipe, originals};
 pub use trainer::{BatchProgress, EpochSummary, Observer, Outcome, Setup, Trainer, TrainingError};
+
+pub use self::epoch::{insert as insert_epoch, list as list_epochs};
+pub use self::prediction::{
+    Confusion, PredictedImage, Prediction, PredictionFilter, confusion, list as list_predictions,
+    of as predictions,
+};
+pub use self::run::{
+    Learnt, NewRun, RunFilter, TrainingRun, advance, cancel, fail, find, finish, insert, list, requeue,
+    restart, set_checkpoint, start,
+};

@@ -2,10 +2,14 @@
 
 mod architecture;
 mod blobs;
+mod classify;
 mod embedded;
 mod fetch;
 mod migrations;
+mod model;
 mod queue;
+mod snapshot;
 mod source;
 mod support;
 mod tag;
+mod training_run;

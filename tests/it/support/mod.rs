@@ -1,10 +1,12 @@
 //! What several integration tests need: a throw-away database, child processes, stand-ins of services, patience.
 
 mod database;
+pub(crate) mod drawn;
 mod process;
 pub(crate) mod origin;
 pub(crate) mod rekognition;
 pub(crate) mod s3;
+pub(crate) mod service;
 
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,156 @@
+//! `/training-runs/{id}/…`: what a run learnt, as data and as a picture.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::extract::{Path, Query};
+use super::page::{Page, default_limit};
+use super::problem::{Failures, Problem};
+use super::training_runs::load;
+use crate::app::App;
+use crate::db::TrainingRunId;
+use crate::queue::JobStatus;
+use crate::snapshot::{self, Split};
+use crate::training::{self, Confusion, EpochSummary, PredictedImage, PredictionFilter};
+
+/// The routes of this file.
+pub fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(epochs))
+        .routes(routes!(curve))
+        .routes(routes!(confusion))
+        .routes(routes!(predictions))
+}
+
+/// A learning curve.
+#[derive(Serialize, ToSchema)]
+struct LearningCurve {
+    /// One point per complete epoch, the first one first.
+    items: Vec<EpochSummary>,
+}
+
+/// The learning curve as data; grows while the run trains.
+#[utoipa::path(
+    get, path = "/training-runs/{id}/epochs", tag = "training runs", operation_id = "list_epochs",
+    params(("id" = TrainingRunId, Path, description = "The training run")),
+    responses(
+        (status = 200, description = "The learning curve", body = LearningCurve),
+        Failures,
+    )
+)]
+async fn epochs(
+    State(app): State<Arc<App>>,
+    Path(id): Path<TrainingRunId>,
+) -> Result<axum::Json<LearningCurve>, Problem> {
+    load(&app, id).await?;
+    Ok(axum::Json(LearningCurve { items: training::list_epochs(&app.pool, id).await? }))
+}
+
+/// The learning curve as a picture; grows while the run trains.
+#[utoipa::path(
+    get, path = "/training-runs/{id}/curve.svg", tag = "training runs", operation_id = "get_curve",
+    params(("id" = TrainingRunId, Path, description = "The training run")),
+    responses(
+        (status = 200, description = "Accuracy and loss over the epochs", body = String,
+         content_type = "image/svg+xml"),
+        Failures,
+    )
+)]
+async fn curve(
+    State(app): State<Arc<App>>,
+    Path(id): Path<TrainingRunId>,
+) -> Result<Response, Problem> {
+    let run = load(&app, id).await?;
+    let epochs = training::list_epochs(&app.pool, id).await?;
+    let title = format!("{} of {} epochs", run.epoch, run.epochs);
+    let picture = training::curve::svg(&title, &epochs);
+    let headers = [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "no-cache")];
+    Ok((headers, picture).into_response())
+}
+
+async fn finished(app: &App, id: TrainingRunId) -> Result<training::TrainingRun, Problem> {
+    let run = load(app, id).await?;
+    if run.status == JobStatus::Succeeded {
+        return Ok(run);
+    }
+    let detail = "predictions exist once the training run has succeeded".to_owned();
+    Err(Problem::Conflict("training_run_not_finished", detail))
+}
+
+/// How often each class was taken for which, on the held-out images.
+#[utoipa::path(
+    get, path = "/training-runs/{id}/confusion", tag = "training runs",
+    operation_id = "get_confusion",
+    params(("id" = TrainingRunId, Path, description = "The training run")),
+    responses(
+        (status = 200, description = "The confusion matrix", body = Confusion),
+        Failures,
+    )
+)]
+async fn confusion(
+    State(app): State<Arc<App>>,
+    Path(id): Path<TrainingRunId>,
+) -> Result<axum::Json<Confusion>, Problem> {
+    let run = finished(&app, id).await?;
+    let snapshot = snapshot::find(&app.pool, run.snapshot_id).await?;
+    let classes = snapshot.ok_or(Problem::NotFound("snapshot"))?.classes;
+    Ok(axum::Json(training::confusion(&app.pool, id, classes).await?))
+}
+
+#[derive(Deserialize, Validate, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct PredictionsQuery {
+    /// Of images on this side.
+    #[garde(skip)]
+    split: Option<Split>,
+    /// Of images of this class.
+    #[garde(skip)]
+    class: Option<String>,
+    /// That name this class.
+    #[garde(skip)]
+    predicted: Option<String>,
+    /// Rows in a page.
+    #[serde(default = "default_limit")]
+    #[garde(range(min = 1, max = 200))]
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: i64,
+    /// `next_cursor` of the page before.
+    #[garde(range(min = 0))]
+    #[param(value_type = Option<String>)]
+    cursor: Option<i32>,
+}
+
+/// What the finished run says of each image, in the order of the snapshot; a cell of the confusion matrix by
+/// `split=test&class=…&predicted=…`.
+#[utoipa::path(
+    get, path = "/training-runs/{id}/predictions", tag = "training runs",
+    operation_id = "list_predictions",
+    params(("id" = TrainingRunId, Path, description = "The training run"), PredictionsQuery),
+    responses(
+        (status = 200, description = "A page of predictions", body = Page<PredictedImage>),
+        Failures,
+    )
+)]
+async fn predictions(
+    State(app): State<Arc<App>>,
+    Path(id): Path<TrainingRunId>,
+    Query(query): Query<PredictionsQuery>,
+) -> Result<axum::Json<Page<PredictedImage>>, Problem> {
+    finished(&app, id).await?;
+    let filter = PredictionFilter {
+        split: query.split,
+        class: query.class,
+        predicted: query.predicted,
+        after: query.cursor,
+    };
+    let rows = training::list_predictions(&app.pool, id, &filter, query.limit + 1).await?;
+    Ok(axum::Json(Page::cut(rows, query.limit, |image| image.position)))
+}

@@ -1,0 +1,191 @@
+//! The registry: models that runs published, and which of them answer.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
+use utoipa::ToSchema;
+
+use crate::db::{DatasetId, ModelId, Sha256, SnapshotId, TrainingRunId};
+
+/// A published model; immutable.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Model {
+    /// Sorts by time of publication.
+    pub id: ModelId,
+    /// The dataset whose classes it tells apart.
+    pub dataset_id: DatasetId,
+    /// What it was trained on.
+    pub snapshot_id: SnapshotId,
+    /// The run that made it.
+    pub training_run_id: TrainingRunId,
+    /// Class names in the order of the network's outputs.
+    pub classes: Vec<String>,
+    /// SHA-256 of its file. Two runs of one recipe on one snapshot with one seed give the same file.
+    pub sha256: Sha256,
+    /// Length of its file.
+    pub bytes: i64,
+    /// Accuracy on the images it was trained on, 0 to 1.
+    pub train_accuracy: Option<f64>,
+    /// Accuracy on the held-out images, 0 to 1.
+    pub test_accuracy: Option<f64>,
+    /// A picture is called unfamiliar when the probability of its class is below this: the least sure hundredth of
+    /// the pictures that the model was measured on lie below.
+    pub unfamiliar_below: f32,
+    /// Whether it answers for its dataset.
+    pub active: bool,
+    /// Whether it answers when the client names neither dataset nor model: it was activated last of all.
+    pub default: bool,
+    /// When it was published.
+    pub created_at: DateTime<Utc>,
+}
+
+/// A model to publish.
+#[derive(Debug, Clone)]
+pub struct NewModel {
+    /// The dataset whose classes it tells apart.
+    pub dataset: DatasetId,
+    /// The run that made it.
+    pub run: TrainingRunId,
+    /// Class names in the order of the network's outputs.
+    pub classes: Vec<String>,
+    /// Address of its file, which is stored already.
+    pub sha256: Sha256,
+    /// Length of its file.
+    pub bytes: i64,
+    /// See [`Model::unfamiliar_below`].
+    pub unfamiliar_below: f32,
+}
+
+/// Publishes a model, in the transaction that ends its run.
+pub async fn insert(executor: impl PgExecutor<'_>, new: &NewModel) -> sqlx::Result<ModelId> {
+    query_scalar!(
+        r#"insert into models (dataset_id, training_run_id, classes, sha256, bytes, unfamiliar_below)
+           values ($1, $2, $3, $4, $5, $6) returning id as "id: ModelId""#,
+        new.dataset as DatasetId,
+        new.run as TrainingRunId,
+        &new.classes,
+        new.sha256 as Sha256,
+        new.bytes,
+        new.unfamiliar_below,
+    )
+    .fetch_one(executor)
+    .await
+}
+
+/// Which models to list.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ModelFilter {
+    /// Of this dataset.
+    pub dataset: Option<DatasetId>,
+    /// Older than this one.
+    pub before: Option<ModelId>,
+    only: Option<ModelId>,
+}
+
+/// Up to `limit` models, newest first.
+pub async fn list(
+    executor: impl PgExecutor<'_>,
+    filter: ModelFilter,
+    limit: i64,
+) -> sqlx::Result<Vec<Model>> {
+    query_as!(
+        Model,
+        r#"select m.id as "id: ModelId", m.dataset_id as "dataset_id: DatasetId",
+               r.snapshot_id as "snapshot_id: SnapshotId",
+               m.training_run_id as "training_run_id: TrainingRunId", m.classes,
+               m.sha256 as "sha256: Sha256", m.bytes, r.train_accuracy, r.test_accuracy,
+               m.unfamiliar_below, m.created_at,
+               coalesce(m.id = (select a.model_id from activations a where a.dataset_id = m.dataset_id
+                                order by a.id desc limit 1), false) as "active!",
+               coalesce(m.id = (select a.model_id from activations a order by a.id desc limit 1),
+                        false) as "default!"
+           from models m join training_runs r on r.id = m.training_run_id
+           where ($1::uuid is null or m.dataset_id = $1)
+             and ($2::uuid is null or m.id < $2)
+             and ($3::uuid is null or m.id = $3)
+           order by m.id desc limit $4"#,
+        filter.dataset as Option<DatasetId>,
+        filter.before as Option<ModelId>,
+        filter.only as Option<ModelId>,
+        limit,
+    )
+    .fetch_all(executor)
+    .await
+}
+
+/// The model, if there is one.
+pub async fn find(executor: impl PgExecutor<'_>, id: ModelId) -> sqlx::Result<Option<Model>> {
+    let filter = ModelFilter { only: Some(id), ..ModelFilter::default() };
+    Ok(list(executor, filter, 1).await?.pop())
+}
+
+/// Records that the model answers from now on, for its dataset and as the default. Nothing happens when it does
+/// already; activations of several clients stand one behind the other.
+pub async fn activate(connection: &mut PgConnection, id: ModelId) -> sqlx::Result<()> {
+    // Ids are then given in the order of the commits, which is the order that readers compare.
+    query!("lock table activations in share row exclusive mode").execute(&mut *connection).await?;
+    query!(
+        "insert into activations (dataset_id, model_id)
+         select dataset_id, id from models
+         where id = $1
+           and id is distinct from (select model_id from activations order by id desc limit 1)",
+        id as ModelId,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// What is needed to load a model and to answer with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listing {
+    /// The model.
+    pub id: ModelId,
+    /// Its dataset.
+    pub dataset_id: DatasetId,
+    /// The dataset's name.
+    pub dataset: String,
+    /// Digest of the model's file.
+    pub sha256: Sha256,
+    /// See [`Model::unfamiliar_below`].
+    pub unfamiliar_below: f32,
+}
+
+/// The model that answers for each dataset that has one, the default first.
+pub async fn active(executor: impl PgExecutor<'_>) -> sqlx::Result<Vec<Listing>> {
+    query_as!(
+        Listing,
+        r#"select m.id as "id: ModelId", m.dataset_id as "dataset_id: DatasetId", d.name as dataset,
+               m.sha256 as "sha256: Sha256", m.unfamiliar_below
+           from datasets d
+           join lateral (select * from activations a where a.dataset_id = d.id
+                         order by a.id desc limit 1) newest on true
+           join models m on m.id = newest.model_id
+           order by newest.id desc"#,
+    )
+    .fetch_all(executor)
+    .await
+}
+
+/// How to load one model, active or not.
+pub async fn listing(executor: impl PgExecutor<'_>, id: ModelId) -> sqlx::Result<Option<Listing>> {
+    query_as!(
+        Listing,
+        r#"select m.id as "id: ModelId", m.dataset_id as "dataset_id: DatasetId", d.name as dataset,
+               m.sha256 as "sha256: Sha256", m.unfamiliar_below
+           from models m join datasets d on d.id = m.dataset_id where m.id = $1"#,
+        id as ModelId,
+    )
+    .fetch_optional(executor)
+    .await
+}
+
+/// Whether there is a dataset with this name or id.
+pub async fn has_dataset(executor: impl PgExecutor<'_>, dataset: &str) -> sqlx::Result<bool> {
+    query_scalar!(
+        r#"select exists (select from datasets where name = $1 or id::text = $1) as "exists!""#,
+        dataset,
+    )
+    .fetch_one(executor)
+    .await
+}

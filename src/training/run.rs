@@ -1,0 +1,311 @@
+//! Training runs: one recipe on one snapshot with one seed, and where it stands.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::types::Json;
+use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
+use utoipa::ToSchema;
+
+use super::{Prediction, Recipe, epoch, prediction};
+use crate::db::{DatasetId, ModelId, Sha256, SnapshotId, TrainingRunId};
+use crate::queue::{Failure, JobError, JobStatus, Progress};
+
+/// One recipe on one snapshot with one seed.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct TrainingRun {
+    /// Sorts by time of creation.
+    pub id: TrainingRunId,
+    /// What it trains on.
+    pub snapshot_id: SnapshotId,
+    /// The dataset that was frozen in the snapshot.
+    pub dataset_id: DatasetId,
+    /// Where the run stands.
+    pub status: JobStatus,
+    /// Training pictures seen, over all epochs.
+    pub progress: Progress,
+    /// Epochs that are complete.
+    pub epoch: i32,
+    /// Epochs in all.
+    pub epochs: i32,
+    /// Network, optimiser and augmentation.
+    pub recipe: Recipe,
+    /// Seed of weights, dropout, order and augmentation.
+    pub seed: i64,
+    /// What it published; null before the end.
+    pub model_id: Option<ModelId>,
+    /// After the last epoch, dropout off, no augmentation; 0 to 1.
+    pub train_accuracy: Option<f64>,
+    /// After the last epoch, on the held-out images; 0 to 1.
+    pub test_accuracy: Option<f64>,
+    /// Train minus test accuracy.
+    pub gap: Option<f64>,
+    /// What ended the run.
+    pub error: Option<JobError>,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// When a worker first took it.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended, however it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+struct Row {
+    id: TrainingRunId,
+    snapshot_id: SnapshotId,
+    dataset_id: DatasetId,
+    status: JobStatus,
+    done: i64,
+    total: i64,
+    epoch: i32,
+    recipe: Json<Recipe>,
+    seed: i64,
+    model_id: Option<ModelId>,
+    train_accuracy: Option<f64>,
+    test_accuracy: Option<f64>,
+    gap: Option<f64>,
+    error_code: Option<String>,
+    error: Option<String>,
+    created_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    finished_at: Option<DateTime<Utc>>,
+}
+
+impl From<Row> for TrainingRun {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            snapshot_id: row.snapshot_id,
+            dataset_id: row.dataset_id,
+            status: row.status,
+            progress: Progress { done: row.done, total: row.total },
+            epoch: row.epoch,
+            epochs: row.recipe.epochs as i32,
+            recipe: row.recipe.0,
+            seed: row.seed,
+            model_id: row.model_id,
+            train_accuracy: row.train_accuracy,
+            test_accuracy: row.test_accuracy,
+            gap: row.gap,
+            error: JobError::of(row.error_code, row.error),
+            created_at: row.created_at,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+        }
+    }
+}
+
+/// A run to create.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// What to train on.
+    pub snapshot: SnapshotId,
+    /// A recipe that keeps its rules.
+    pub recipe: Recipe,
+    /// Seed of weights, dropout, order and augmentation.
+    pub seed: i64,
+    /// Training pictures of the snapshot.
+    pub pictures: i64,
+}
+
+/// Creates a run.
+pub async fn insert(executor: impl PgExecutor<'_>, new: &NewRun) -> sqlx::Result<TrainingRunId> {
+    query_scalar!(
+        r#"insert into training_runs (snapshot_id, recipe, seed, total) values ($1, $2, $3, $4)
+           returning id as "id: TrainingRunId""#,
+        new.snapshot as SnapshotId,
+        Json(&new.recipe) as _,
+        new.seed,
+        new.pictures * i64::from(new.recipe.epochs),
+    )
+    .fetch_one(executor)
+    .await
+}
+
+/// Which runs to list.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunFilter {
+    /// On snapshots of this dataset.
+    pub dataset: Option<DatasetId>,
+    /// On this snapshot.
+    pub snapshot: Option<SnapshotId>,
+    /// In this status.
+    pub status: Option<JobStatus>,
+    /// Older than this one.
+    pub before: Option<TrainingRunId>,
+    only: Option<TrainingRunId>,
+}
+
+/// Up to `limit` runs, newest first.
+pub async fn list(
+    executor: impl PgExecutor<'_>,
+    filter: &RunFilter,
+    limit: i64,
+) -> sqlx::Result<Vec<TrainingRun>> {
+    let rows = query_as!(
+        Row,
+        r#"select r.id as "id: TrainingRunId", r.snapshot_id as "snapshot_id: SnapshotId",
+               s.dataset_id as "dataset_id: DatasetId", r.status as "status: JobStatus", r.done, r.total,
+               (select coalesce(max(e.epoch), 0) from epochs e where e.run_id = r.id) as "epoch!",
+               r.recipe as "recipe: Json<Recipe>", r.seed, m.id as "model_id?: ModelId",
+               r.train_accuracy, r.test_accuracy, r.gap, r.error_code, r.error, r.created_at,
+               r.started_at, r.finished_at
+           from training_runs r join snapshots s on s.id = r.snapshot_id
+           left join models m on m.training_run_id = r.id
+           where ($1::uuid is null or s.dataset_id = $1)
+             and ($2::uuid is null or r.snapshot_id = $2)
+             and ($3::job_status is null or r.status = $3)
+             and ($4::uuid is null or r.id < $4)
+             and ($5::uuid is null or r.id = $5)
+           order by r.id desc limit $6"#,
+        filter.dataset as Option<DatasetId>,
+        filter.snapshot as Option<SnapshotId>,
+        filter.status as Option<JobStatus>,
+        filter.before as Option<TrainingRunId>,
+        filter.only as Option<TrainingRunId>,
+        limit,
+    )
+    .fetch_all(executor)
+    .await?;
+    Ok(rows.into_iter().map(TrainingRun::from).collect())
+}
+
+/// The run, if there is one.
+pub async fn find(
+    executor: impl PgExecutor<'_>,
+    id: TrainingRunId,
+) -> sqlx::Result<Option<TrainingRun>> {
+    let filter = RunFilter { only: Some(id), ..RunFilter::default() };
+    Ok(list(executor, &filter, 1).await?.pop())
+}
+
+/// Marks the run as begun; gives its newest complete checkpoint.
+pub async fn start(
+    executor: impl PgExecutor<'_>,
+    id: TrainingRunId,
+) -> sqlx::Result<Option<Sha256>> {
+    query_scalar!(
+        r#"update training_runs set status = 'running', started_at = coalesce(started_at, now())
+           where id = $1 returning checkpoint_sha256 as "sha256: Sha256""#,
+        id as TrainingRunId,
+    )
+    .fetch_one(executor)
+    .await
+}
+
+/// Writes how many training pictures the run has seen.
+pub async fn advance(
+    executor: impl PgExecutor<'_>,
+    id: TrainingRunId,
+    done: i64,
+) -> sqlx::Result<()> {
+    query!("update training_runs set done = $2 where id = $1", id as TrainingRunId, done)
+        .execute(executor)
+        .await?;
+    Ok(())
+}
+
+/// Points the run at a stored checkpoint, in the transaction that records what was learnt up to it.
+pub async fn set_checkpoint(
+    executor: impl PgExecutor<'_>,
+    id: TrainingRunId,
+    checkpoint: Sha256,
+    done: i64,
+) -> sqlx::Result<()> {
+    query!(
+        "update training_runs set checkpoint_sha256 = $2, done = $3 where id = $1",
+        id as TrainingRunId,
+        checkpoint as Sha256,
+        done,
+    )
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
+/// Forgets what a run without a usable checkpoint had learnt, so that it begins anew.
+pub async fn restart(connection: &mut PgConnection, id: TrainingRunId) -> sqlx::Result<()> {
+    epoch::clear(&mut *connection, id).await?;
+    query!(
+        "update training_runs set done = 0, checkpoint_sha256 = null where id = $1",
+        id as TrainingRunId,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// What a run learnt.
+#[derive(Debug, Clone)]
+pub struct Learnt {
+    /// After the last epoch, dropout off, no augmentation; 0 to 1.
+    pub train_accuracy: f64,
+    /// After the last epoch, on the held-out images; 0 to 1.
+    pub test_accuracy: f64,
+    /// What it says of each image of its snapshot, in order.
+    pub predictions: Vec<Prediction>,
+}
+
+/// Ends the run `succeeded`; its checkpoint is no longer needed. The model's row belongs to the same transaction.
+pub async fn finish(
+    connection: &mut PgConnection,
+    id: TrainingRunId,
+    learnt: &Learnt,
+) -> sqlx::Result<()> {
+    prediction::insert(&mut *connection, id, &learnt.predictions).await?;
+    query!(
+        "update training_runs
+         set status = 'succeeded', done = total, checkpoint_sha256 = null, train_accuracy = $2,
+             test_accuracy = $3, finished_at = now()
+         where id = $1",
+        id as TrainingRunId,
+        learnt.train_accuracy,
+        learnt.test_accuracy,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Ends the run `failed`.
+pub async fn fail(
+    executor: impl PgExecutor<'_>,
+    id: TrainingRunId,
+    failure: &Failure,
+) -> sqlx::Result<()> {
+    query!(
+        "update training_runs
+         set status = 'failed', error_code = $2, error = $3, finished_at = now()
+         where id = $1 and status in ('queued', 'running')",
+        id as TrainingRunId,
+        failure.code,
+        failure.message,
+    )
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
+/// Ends the run `cancelled`; false when it had ended before.
+pub async fn cancel(executor: impl PgExecutor<'_>, id: TrainingRunId) -> sqlx::Result<bool> {
+    let cancelled = query!(
+        "update training_runs set status = 'cancelled', finished_at = now()
+         where id = $1 and status in ('queued', 'running')",
+        id as TrainingRunId,
+    )
+    .execute(executor)
+    .await?;
+    Ok(cancelled.rows_affected() == 1)
+}
+
+/// Queues a failed or cancelled run again, to go on at its checkpoint; false when it is neither.
+pub async fn requeue(executor: impl PgExecutor<'_>, id: TrainingRunId) -> sqlx::Result<bool> {
+    let queued = query!(
+        "update training_runs
+         set status = 'queued', error_code = null, error = null, finished_at = null
+         where id = $1 and status in ('failed', 'cancelled')",
+        id as TrainingRunId,
+    )
+    .execute(executor)
+    .await?;
+    Ok(queued.rows_affected() == 1)
+}
