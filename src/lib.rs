@@ -31,6 +31,7 @@ pub mod config;
 pub mod dataset;
 pub mod db;
 pub mod demo;
+pub mod doctor;
 pub mod model;
 pub mod nn;
 pub mod picture;

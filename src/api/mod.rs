@@ -3,17 +3,20 @@
 //! A new resource is one file with a `routes()` and one line in [`routes`].
 
 mod classes;
+mod cleaning_jobs;
 mod classify;
 mod creation;
 mod datasets;
 mod events;
 mod extract;
 mod health;
+mod images;
 mod import_jobs;
 mod learning;
 mod models;
 mod page;
 mod problem;
+mod reviews;
 mod scrape_jobs;
 mod server;
 mod snapshots;
@@ -57,6 +60,9 @@ const BODY_STALL: Duration = Duration::from_secs(30);
         (name = "datasets", description = "Collections of labelled images"),
         (name = "import jobs", description = "Uploaded archives that become images"),
         (name = "scrape jobs", description = "Requests for images, and the candidates they found"),
+        (name = "images", description = "Pictures in datasets: browse, look, trace, delete"),
+        (name = "cleaning jobs", description = "Passes of checks over a dataset, with their verdicts"),
+        (name = "reviews", description = "What people decided about images"),
         (name = "snapshots", description = "Frozen datasets: what is trained on"),
         (name = "training runs", description = "One recipe on one snapshot with one seed"),
         (name = "models", description = "What training runs published"),
@@ -75,6 +81,9 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(uploads::routes())
         .merge(import_jobs::routes())
         .merge(scrape_jobs::routes())
+        .merge(cleaning_jobs::routes())
+        .merge(images::routes())
+        .merge(reviews::routes())
         .merge(snapshots::routes())
         .merge(training_runs::routes())
         .merge(learning::routes())

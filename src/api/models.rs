@@ -140,7 +140,8 @@ async fn activate(
     app.classifier.prepare(id).await.map_err(|error| match error {
         ClassifyError::UnknownModel => Problem::NotFound("model"),
         ClassifyError::Unusable(cause) => unusable(format!("{cause:#}")),
-        other => Problem::from(anyhow::Error::from(other)),
+        ClassifyError::Internal(cause) => Problem::from(cause),
+        other => Problem::Internal(other.into()),
     })?;
     let mut transaction = app.pool.begin().await?;
     model::activate(&mut transaction, id).await?;

@@ -46,7 +46,7 @@ struct NewSnapshot {
     /// The same seed over the same images gives the same split.
     #[serde(default = "default_seed")]
     #[garde(range(min = 0, max = MAX_SEED))]
-    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64, default = 1)]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991, default = 1)]
     seed: i64,
 }
 

@@ -74,7 +74,7 @@ struct NewTrainingRun {
     /// Seed of weights, dropout, order and augmentation: the same seed gives the same model.
     #[serde(default = "default_seed")]
     #[garde(range(min = 0, max = MAX_SEED))]
-    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64, default = 1)]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991, default = 1)]
     seed: i64,
 }
 

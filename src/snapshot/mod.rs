@@ -12,7 +12,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 use utoipa::ToSchema;
 
-use crate::db::{DatasetId, SnapshotId};
+use crate::db::{DatasetId, ModelId, Sha256, SnapshotId};
 use crate::queue::{Failure, JobError, JobStatus, Progress};
 
 /// A frozen dataset: what is trained on.
@@ -263,4 +263,31 @@ pub async fn requeue(executor: impl PgExecutor<'_>, id: SnapshotId) -> sqlx::Res
     .execute(executor)
     .await?;
     Ok(queued.rows_affected() == 1)
+}
+
+/// A snapshot that froze a picture, and a model trained on it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Use {
+    /// The snapshot.
+    pub snapshot_id: SnapshotId,
+    /// The class that the picture had there.
+    pub class: String,
+    /// A model trained on the snapshot; null when none was published.
+    pub model_id: Option<ModelId>,
+}
+
+/// Everything that a picture was frozen into, the oldest snapshot first.
+pub async fn uses(executor: impl PgExecutor<'_>, sha256: Sha256) -> sqlx::Result<Vec<Use>> {
+    query_as!(
+        Use,
+        r#"select s.id as "snapshot_id: SnapshotId", s.classes[i.label + 1] as "class!",
+               m.id as "model_id?: ModelId"
+           from snapshot_images i join snapshots s on s.id = i.snapshot_id
+           left join training_runs r on r.snapshot_id = s.id
+           left join models m on m.training_run_id = r.id
+           where i.sha256 = $1 order by s.id, m.id"#,
+        sha256 as Sha256,
+    )
+    .fetch_all(executor)
+    .await
 }

@@ -2,12 +2,16 @@
 //!
 //! The registry: a new kind is one file and one line in [`handlers`].
 
+mod cleaning_check;
+mod cleaning_plan;
 mod import_archive;
+mod quarantine;
 mod scrape_fetch;
 mod scrape_search;
 pub mod snapshot_freeze;
 pub mod training_run;
 
+pub use cleaning_plan::task as cleaning_plan;
 pub use import_archive::task as import_archive;
 pub use scrape_search::task as scrape_search;
 
@@ -19,6 +23,9 @@ use crate::queue::Handler;
 /// A handler of each kind.
 pub fn handlers(app: &Arc<App>) -> Vec<Arc<dyn Handler>> {
     vec![
+        Arc::new(cleaning_check::CleaningCheck { app: app.clone() }),
+        Arc::new(cleaning_plan::CleaningPlan { app: app.clone() }),
+        Arc::new(quarantine::Quarantine { app: app.clone() }),
         Arc::new(import_archive::ImportArchive { app: app.clone() }),
         Arc::new(scrape_search::ScrapeSearch { app: app.clone() }),
         Arc::new(scrape_fetch::ScrapeFetch::new(app.clone())),
