@@ -27,14 +27,20 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
             None => None,
             Some(value) => Some(parse_key(value)?),
         };
-        Ok(Self { key, route: format!("{} {}", parts.method, parts.uri.path()) })
+        Ok(Self {
+            key,
+            route: format!("{} {}", parts.method, parts.uri.path()),
+        })
     }
 }
 
 fn parse_key(value: &HeaderValue) -> Result<String, Problem> {
     match value.to_str() {
         Ok(text) if (1..=255).contains(&text.len()) => Ok(text.to_owned()),
-        _ => Err(Problem::invalid("Idempotency-Key", "must be 1 to 255 visible ASCII characters")),
+        _ => Err(Problem::invalid(
+            "Idempotency-Key",
+            "must be 1 to 255 visible ASCII characters",
+        )),
     }
 }
 
@@ -69,10 +75,18 @@ impl IdempotencyKey {
         let mut transaction = pool.begin().await?;
         let digest = Sha256::of(body);
         let Some(key) = &self.key else {
-            return Ok(Begun::New(Creation { transaction, key: self, digest }));
+            return Ok(Begun::New(Creation {
+                transaction,
+                key: self,
+                digest,
+            }));
         };
         match idempotency::claim(&mut transaction, &self.route, key, digest).await? {
-            None => Ok(Begun::New(Creation { transaction, key: self, digest })),
+            None => Ok(Begun::New(Creation {
+                transaction,
+                key: self,
+                digest,
+            })),
             Some(stored) => replay(stored, digest).map(Begun::Replayed),
         }
     }
@@ -85,9 +99,15 @@ fn replay(stored: Stored, digest: Sha256) -> Result<Response, Problem> {
             "this key was used with another request body",
         ));
     }
-    let status = stored.status.and_then(|s| StatusCode::from_u16(s as u16).ok());
+    let status = stored
+        .status
+        .and_then(|s| StatusCode::from_u16(s as u16).ok());
     let status = status.unwrap_or(StatusCode::OK);
-    Ok(respond(status, stored.location.as_deref(), &stored.response.unwrap_or_default()))
+    Ok(respond(
+        status,
+        stored.location.as_deref(),
+        &stored.response.unwrap_or_default(),
+    ))
 }
 
 fn respond(status: StatusCode, location: Option<&str>, body: &serde_json::Value) -> Response {

@@ -27,14 +27,20 @@ struct Watch<L> {
 
 /// Streams what `load` gives as `event: job`, each time it differs from the last one; the stream ends behind
 /// the event of a finished job. A job that is not there fails before the stream begins.
-pub async fn watch<J, L, F>(load: L) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem>
+pub async fn watch<J, L, F>(
+    load: L,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem>
 where
     J: Job,
     L: Fn() -> F + Send + 'static,
     F: Future<Output = Result<J, Problem>> + Send,
 {
     load().await?;
-    let watch = Watch { load, last: None, finished: false };
+    let watch = Watch {
+        load,
+        last: None,
+        finished: false,
+    };
     let events = stream::unfold(watch, |mut watch| async move {
         while !watch.finished {
             if watch.last.is_some() {

@@ -30,33 +30,42 @@ where
         require_json(request.headers())?;
         let body = read_body(request, MAX_JSON_BYTES).await?;
         let value: T = parse_json(&body)?;
-        value.validate().map_err(|report| Problem::Invalid(field_errors(&report)))?;
+        value
+            .validate()
+            .map_err(|report| Problem::Invalid(field_errors(&report)))?;
         Ok(Self { value, body })
     }
 }
 
 /// The whole body, if it is at most `limit` bytes long.
 pub async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
-    axum::body::to_bytes(request.into_body(), limit).await.map_err(|error| {
-        let too_long = std::error::Error::source(&error)
-            .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
-        if too_long {
-            Problem::TooLarge(format!("the body may be {limit} bytes long"))
-        } else {
-            Problem::Malformed("the body ended early".into())
-        }
-    })
+    axum::body::to_bytes(request.into_body(), limit)
+        .await
+        .map_err(|error| {
+            let too_long = std::error::Error::source(&error)
+                .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
+            if too_long {
+                Problem::TooLarge(format!("the body may be {limit} bytes long"))
+            } else {
+                Problem::Malformed("the body ended early".into())
+            }
+        })
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let text = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let text = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("");
     let mut parts = text.split(';').map(|p| p.trim().to_ascii_lowercase());
     let json = parts.next().is_some_and(|mime| mime == "application/json");
     let utf8 = parts.all(|p| !p.starts_with("charset=") || p.trim_matches('"') == "charset=utf-8");
     if json && utf8 {
         return Ok(());
     }
-    Err(Problem::UnsupportedMediaType("send application/json in UTF-8".into()))
+    Err(Problem::UnsupportedMediaType(
+        "send application/json in UTF-8".into(),
+    ))
 }
 
 /// Parses a body, naming the field that does not fit.
@@ -93,7 +102,10 @@ fn holds_nul(value: &serde_json::Value) -> bool {
 }
 
 fn field_errors(report: &garde::Report) -> Vec<FieldError> {
-    report.iter().map(|(path, error)| FieldError::new(path.to_string(), error.message())).collect()
+    report
+        .iter()
+        .map(|(path, error)| FieldError::new(path.to_string(), error.message()))
+        .collect()
 }
 
 /// Path parameters.
@@ -121,11 +133,16 @@ where
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         if parts.uri.query().is_some_and(|query| query.contains("%00")) {
-            return Err(Problem::invalid("query", "text may not hold a NUL character"));
+            return Err(Problem::invalid(
+                "query",
+                "text may not hold a NUL character",
+            ));
         }
         let axum::extract::Query(value) = axum::extract::Query::<T>::try_from_uri(&parts.uri)
             .map_err(|rejection| Problem::invalid("query", rejection.body_text()))?;
-        value.validate().map_err(|report| Problem::Invalid(field_errors(&report)))?;
+        value
+            .validate()
+            .map_err(|report| Problem::Invalid(field_errors(&report)))?;
         Ok(Self(value))
     }
 }
@@ -151,8 +168,18 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_malformed() {
-        for body in [&b""[..], b"{", b"{\"limit\":1} x", b"\xff", &[b'['; 100_000], b"\xef\xbb\xbf{}"] {
-            assert!(matches!(parse_json::<Body>(body), Err(Problem::Malformed(_))), "{body:?}");
+        for body in [
+            &b""[..],
+            b"{",
+            b"{\"limit\":1} x",
+            b"\xff",
+            &[b'['; 100_000],
+            b"\xef\xbb\xbf{}",
+        ] {
+            assert!(
+                matches!(parse_json::<Body>(body), Err(Problem::Malformed(_))),
+                "{body:?}"
+            );
         }
     }
 

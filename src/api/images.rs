@@ -45,8 +45,13 @@ async fn with_verdicts(app: &App, images: Vec<Image>) -> Result<Vec<ImageView>, 
     let ids: Vec<ImageId> = images.iter().map(|image| image.id).collect();
     let mut verdicts = cleaning::newest_verdicts(&app.pool, &ids).await?;
     let view = |image: Image| {
-        let own = verdicts.extract_if(.., |verdict| verdict.image_id == image.id).collect();
-        ImageView { image, verdicts: own }
+        let own = verdicts
+            .extract_if(.., |verdict| verdict.image_id == image.id)
+            .collect();
+        ImageView {
+            image,
+            verdicts: own,
+        }
     };
     Ok(images.into_iter().map(view).collect())
 }
@@ -98,11 +103,16 @@ async fn list(
     let rows = dataset::list_images(&app.pool, &filter, query.limit + 1).await?;
     let page = Page::cut(rows, query.limit, |image| image.id.0);
     let items = with_verdicts(&app, page.items).await?;
-    Ok(axum::Json(Page { items, next_cursor: page.next_cursor }))
+    Ok(axum::Json(Page {
+        items,
+        next_cursor: page.next_cursor,
+    }))
 }
 
 async fn load(app: &App, id: ImageId) -> Result<Image, Problem> {
-    dataset::find_image(&app.pool, id).await?.ok_or(Problem::NotFound("image"))
+    dataset::find_image(&app.pool, id)
+        .await?
+        .ok_or(Problem::NotFound("image"))
 }
 
 /// An image with its verdicts.
@@ -128,22 +138,28 @@ async fn get(
         Failures,
     )
 )]
-async fn file(
-    State(app): State<Arc<App>>,
-    Path(id): Path<ImageId>,
-) -> Result<Response, Problem> {
+async fn file(State(app): State<Arc<App>>, Path(id): Path<ImageId>) -> Result<Response, Problem> {
     let image = load(&app, id).await?;
     let bytes = match app.blobs.get(&image.key()).await? {
         Some(bytes) => bytes,
         // The bytes may have moved between the row and here: read the row once more.
         None => {
             let image = load(&app, id).await?;
-            app.blobs.get(&image.key()).await?.ok_or(Problem::NotFound("file"))?
+            app.blobs
+                .get(&image.key())
+                .await?
+                .ok_or(Problem::NotFound("file"))?
         }
     };
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
+    headers.insert(
+        header::CONTENT_DISPOSITION,
+        HeaderValue::from_static("attachment"),
+    );
     let sandbox = HeaderValue::from_static("sandbox; default-src 'none'");
     headers.insert(header::CONTENT_SECURITY_POLICY, sandbox);
     Ok((headers, bytes).into_response())
@@ -198,7 +214,11 @@ async fn lineage(
     let sightings = dataset::list_sightings(&app.pool, id).await?;
     let snapshots = snapshot::uses(&app.pool, sha256).await?;
     let mut views = with_verdicts(&app, vec![image]).await?;
-    Ok(axum::Json(Lineage { image: views.remove(0), sightings, snapshots }))
+    Ok(axum::Json(Lineage {
+        image: views.remove(0),
+        sightings,
+        snapshots,
+    }))
 }
 
 /// Take an image out of its dataset. The row stays, so that a later scrape does not bring it back.
@@ -226,8 +246,12 @@ async fn remove(
 async fn delete_bytes(app: &App, images: &[Image]) -> Result<(), Problem> {
     for image in images {
         // Both places: a move may have been under way.
-        app.blobs.delete(&Key::Image(image.dataset_id, image.sha256)).await?;
-        app.blobs.delete(&Key::Flagged(image.dataset_id, image.sha256)).await?;
+        app.blobs
+            .delete(&Key::Image(image.dataset_id, image.sha256))
+            .await?;
+        app.blobs
+            .delete(&Key::Flagged(image.dataset_id, image.sha256))
+            .await?;
     }
     Ok(())
 }
@@ -262,5 +286,9 @@ async fn erase(
     app.blobs.delete(&Key::Thumbnail(sha256)).await?;
     let snapshots = snapshot::uses(&app.pool, sha256).await?;
     let images = images.into_iter().map(|image| image.id).collect();
-    Ok(axum::Json(Erased { sha256, images, snapshots }))
+    Ok(axum::Json(Erased {
+        sha256,
+        images,
+        snapshots,
+    }))
 }

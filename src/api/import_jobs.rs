@@ -78,7 +78,9 @@ async fn list(
 }
 
 async fn load(app: &App, id: ImportJobId) -> Result<ImportJob, Problem> {
-    import::find(&app.pool, id).await?.ok_or(Problem::NotFound("import job"))
+    import::find(&app.pool, id)
+        .await?
+        .ok_or(Problem::NotFound("import job"))
 }
 
 /// An import job.
@@ -129,7 +131,10 @@ async fn cancel(
     let job = import::find(&mut *transaction, id).await?;
     let job = job.ok_or(Problem::NotFound("import job"))?;
     if job.status.is_finished() {
-        return Err(Problem::Conflict("job_finished", "the job has ended already".into()));
+        return Err(Problem::Conflict(
+            "job_finished",
+            "the job has ended already".into(),
+        ));
     }
     import::finish(&mut *transaction, id, JobStatus::Cancelled, None).await?;
     transaction.commit().await?;
@@ -147,7 +152,9 @@ async fn retry(
     Path(id): Path<ImportJobId>,
 ) -> Result<axum::Json<ImportJob>, Problem> {
     let mut transaction = app.pool.begin().await?;
-    import::find(&mut *transaction, id).await?.ok_or(Problem::NotFound("import job"))?;
+    import::find(&mut *transaction, id)
+        .await?
+        .ok_or(Problem::NotFound("import job"))?;
     if !import::reopen(&mut *transaction, id).await? {
         let detail = "only a failed or cancelled job can be retried";
         return Err(Problem::Conflict("job_not_retryable", detail.into()));

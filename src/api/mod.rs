@@ -3,8 +3,8 @@
 //! A new resource is one file with a `routes()` and one line in [`routes`].
 
 mod classes;
-mod cleaning_jobs;
 mod classify;
+mod cleaning_jobs;
 mod creation;
 mod datasets;
 mod events;

@@ -18,7 +18,10 @@ impl<T> Page<T> {
     pub fn cut<K: ToString>(mut items: Vec<T>, limit: i64, key: impl Fn(&T) -> K) -> Self {
         let more = items.len() as i64 > limit;
         items.truncate(limit as usize);
-        let next_cursor = items.last().filter(|_| more).map(|last| key(last).to_string());
+        let next_cursor = items
+            .last()
+            .filter(|_| more)
+            .map(|last| key(last).to_string());
         Self { items, next_cursor }
     }
 }
@@ -38,7 +41,10 @@ mod tests {
     fn the_last_page_has_no_cursor() {
         let ids = vec![Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7()];
         let page = Page::cut(ids.clone(), 2, |id| *id);
-        assert_eq!((page.items.len(), page.next_cursor), (2, Some(ids[1].to_string())));
+        assert_eq!(
+            (page.items.len(), page.next_cursor),
+            (2, Some(ids[1].to_string()))
+        );
         assert_eq!(Page::cut(ids, 3, |id| *id).next_cursor, None);
     }
 }

@@ -20,7 +20,10 @@ pub struct FieldError {
 impl FieldError {
     /// `message` about `field`.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
+        Self {
+            field: field.into(),
+            message: message.into(),
+        }
     }
 }
 
@@ -62,10 +65,18 @@ impl Problem {
     fn parts(&self) -> (StatusCode, &'static str, &'static str, String) {
         use StatusCode as S;
         match self {
-            Self::Malformed(d) => (S::BAD_REQUEST, "malformed_request", "Malformed request", d.clone()),
-            Self::NotFound(what) => {
-                (S::NOT_FOUND, "not_found", "Not found", format!("there is no such {what}"))
-            }
+            Self::Malformed(d) => (
+                S::BAD_REQUEST,
+                "malformed_request",
+                "Malformed request",
+                d.clone(),
+            ),
+            Self::NotFound(what) => (
+                S::NOT_FOUND,
+                "not_found",
+                "Not found",
+                format!("there is no such {what}"),
+            ),
             Self::MethodNotAllowed => (
                 S::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
@@ -79,7 +90,12 @@ impl Problem {
                 "the request did not arrive in time".into(),
             ),
             Self::Conflict(code, d) => (S::CONFLICT, code, "Conflict", d.clone()),
-            Self::TooLarge(d) => (S::PAYLOAD_TOO_LARGE, "too_large", "Content too large", d.clone()),
+            Self::TooLarge(d) => (
+                S::PAYLOAD_TOO_LARGE,
+                "too_large",
+                "Content too large",
+                d.clone(),
+            ),
             Self::UnsupportedMediaType(d) => (
                 S::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
@@ -96,15 +112,24 @@ impl Problem {
                     .collect::<Vec<_>>()
                     .join("; "),
             ),
-            Self::Unprocessable(code, d) => {
-                (S::UNPROCESSABLE_ENTITY, code, "Unprocessable content", d.clone())
-            }
-            Self::TooManyRequests(d) => {
-                (S::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests", d.clone())
-            }
-            Self::Unavailable(code, d) => {
-                (S::SERVICE_UNAVAILABLE, code, "Service unavailable", d.clone())
-            }
+            Self::Unprocessable(code, d) => (
+                S::UNPROCESSABLE_ENTITY,
+                code,
+                "Unprocessable content",
+                d.clone(),
+            ),
+            Self::TooManyRequests(d) => (
+                S::TOO_MANY_REQUESTS,
+                "too_many_requests",
+                "Too many requests",
+                d.clone(),
+            ),
+            Self::Unavailable(code, d) => (
+                S::SERVICE_UNAVAILABLE,
+                code,
+                "Service unavailable",
+                d.clone(),
+            ),
             Self::Internal(_) => (
                 S::INTERNAL_SERVER_ERROR,
                 "internal_error",
@@ -165,7 +190,10 @@ impl IntoResponses for Failures {
                 .into()
         };
         BTreeMap::from([
-            ("4XX".to_owned(), response("The request is wrong, or does not fit the present state")),
+            (
+                "4XX".to_owned(),
+                response("The request is wrong, or does not fit the present state"),
+            ),
             ("5XX".to_owned(), response("The service cannot answer now")),
         ])
     }
@@ -178,7 +206,11 @@ impl IntoResponse for Problem {
         if let Self::Internal(cause) = &self {
             tracing::error!(error = format!("{cause:#}"), "request failed");
         }
-        let errors = if let Self::Invalid(errors) = self { errors } else { Vec::new() };
+        let errors = if let Self::Invalid(errors) = self {
+            errors
+        } else {
+            Vec::new()
+        };
         let body = ProblemBody {
             r#type: "about:blank",
             title,
@@ -202,7 +234,9 @@ impl IntoResponse for Problem {
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         // Text that Postgres cannot hold (a NUL, say) is the client's mistake.
-        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        let code = error
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code);
         match (&error, code.as_deref()) {
             (_, Some("22021" | "22P05")) => {
                 Self::Malformed("the request holds a character that cannot be stored".into())
@@ -210,7 +244,10 @@ impl From<sqlx::Error> for Problem {
             (sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::PoolClosed, _)
             | (_, Some("57P01" | "57P02" | "57P03" | "53300")) => {
                 tracing::warn!(%error, "database unavailable");
-                Self::Unavailable("database_unavailable", "the database does not answer".into())
+                Self::Unavailable(
+                    "database_unavailable",
+                    "the database does not answer".into(),
+                )
             }
             _ => Self::Internal(error.into()),
         }

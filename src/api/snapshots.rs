@@ -85,17 +85,32 @@ async fn create(
         Begun::Replayed(response) => return Ok(response),
     };
     let connection = creation.connection();
-    let dataset = dataset::find(connection, id).await?.ok_or(Problem::NotFound("dataset"))?;
-    if dataset.classes.iter().all(|class| class.counts.accepted == 0) {
+    let dataset = dataset::find(connection, id)
+        .await?
+        .ok_or(Problem::NotFound("dataset"))?;
+    if dataset
+        .classes
+        .iter()
+        .all(|class| class.counts.accepted == 0)
+    {
         let detail = "the dataset has no accepted image".to_owned();
         return Err(Problem::Unprocessable("empty_dataset", detail));
     }
-    let division = Division { test_fraction: new.test_fraction, seed: new.seed as u64 };
+    let division = Division {
+        test_fraction: new.test_fraction,
+        seed: new.seed as u64,
+    };
     let snapshot = snapshot::insert(&mut *connection, id, division).await?;
     queue::enqueue(&mut *connection, snapshot_freeze::task(snapshot)).await?;
     let created = snapshot::find(&mut *connection, snapshot).await?;
     let created = created.ok_or(Problem::NotFound("snapshot"))?;
-    creation.answer(StatusCode::ACCEPTED, Some(format!("/snapshots/{snapshot}")), &created).await
+    creation
+        .answer(
+            StatusCode::ACCEPTED,
+            Some(format!("/snapshots/{snapshot}")),
+            &created,
+        )
+        .await
 }
 
 #[derive(Deserialize, Validate, IntoParams)]
@@ -139,11 +154,15 @@ async fn list(
         ..SnapshotFilter::default()
     };
     let rows = snapshot::list(&app.pool, &filter, query.limit + 1).await?;
-    Ok(axum::Json(Page::cut(rows, query.limit, |snapshot| snapshot.id.0)))
+    Ok(axum::Json(Page::cut(rows, query.limit, |snapshot| {
+        snapshot.id.0
+    })))
 }
 
 async fn load(app: &App, id: SnapshotId) -> Result<Snapshot, Problem> {
-    snapshot::find(&app.pool, id).await?.ok_or(Problem::NotFound("snapshot"))
+    snapshot::find(&app.pool, id)
+        .await?
+        .ok_or(Problem::NotFound("snapshot"))
 }
 
 /// A snapshot with its split and leak count.
@@ -195,9 +214,14 @@ async fn images(
     Query(query): Query<ImagesQuery>,
 ) -> Result<axum::Json<Page<SnapshotImage>>, Problem> {
     load(&app, id).await?;
-    let filter = snapshot::ImageFilter { split: query.split, after: query.cursor };
+    let filter = snapshot::ImageFilter {
+        split: query.split,
+        after: query.cursor,
+    };
     let rows = snapshot::list_images(&app.pool, id, filter, query.limit + 1).await?;
-    Ok(axum::Json(Page::cut(rows, query.limit, |image| image.position)))
+    Ok(axum::Json(Page::cut(rows, query.limit, |image| {
+        image.position
+    })))
 }
 
 impl events::Job for Snapshot {
@@ -248,7 +272,10 @@ async fn cancel(
     if cancelled || snapshot.status == JobStatus::Cancelled {
         return Ok(axum::Json(snapshot));
     }
-    Err(Problem::Conflict("job_finished", "the snapshot has ended already".into()))
+    Err(Problem::Conflict(
+        "job_finished",
+        "the snapshot has ended already".into(),
+    ))
 }
 
 /// Try a failed or cancelled freezing again.
@@ -272,5 +299,7 @@ async fn retry(
     }
     queue::enqueue(&mut *transaction, snapshot_freeze::task(id)).await?;
     transaction.commit().await?;
-    load(&app, id).await.map(|snapshot| (StatusCode::ACCEPTED, axum::Json(snapshot)))
+    load(&app, id)
+        .await
+        .map(|snapshot| (StatusCode::ACCEPTED, axum::Json(snapshot)))
 }

@@ -199,9 +199,13 @@ pub async fn set_quarantined(
     id: ImageId,
     quarantined: bool,
 ) -> sqlx::Result<()> {
-    query!("update images set quarantined = $2 where id = $1", id as ImageId, quarantined)
-        .execute(executor)
-        .await?;
+    query!(
+        "update images set quarantined = $2 where id = $1",
+        id as ImageId,
+        quarantined
+    )
+    .execute(executor)
+    .await?;
     Ok(())
 }
 

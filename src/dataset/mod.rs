@@ -13,15 +13,15 @@ pub use class::{Class, Counts, NewClass};
 pub use image::{Image, ImageFilter, ImageState};
 pub use ingest::{Admission, Arrival, Origin};
 
-pub use self::class::{add as add_class, find as find_class, remove as remove_class};
 pub use self::class::{NameTaken, printable, update as update_class};
-pub use self::image::{
-    delete as delete_image, delete_everywhere, find as find_image, list as list_images, set_class, set_quarantined,
-    set_state,
-};
+pub use self::class::{add as add_class, find as find_class, remove as remove_class};
 pub use self::deposit::{lock_address, take_back};
+pub use self::image::{
+    delete as delete_image, delete_everywhere, find as find_image, list as list_images, set_class,
+    set_quarantined, set_state,
+};
 pub use self::ingest::{admit, store};
-pub use self::reference::{list as list_references, replace as replace_references, Reference};
+pub use self::reference::{Reference, list as list_references, replace as replace_references};
 pub use self::sighting::{Sighting, list as list_sightings};
 
 use chrono::{DateTime, Utc};
@@ -52,7 +52,12 @@ struct Row {
 
 impl Row {
     fn with(self, classes: Vec<Class>) -> Dataset {
-        Dataset { id: self.id, name: self.name, classes, created_at: self.created_at }
+        Dataset {
+            id: self.id,
+            name: self.name,
+            classes,
+            created_at: self.created_at,
+        }
     }
 }
 
@@ -79,14 +84,13 @@ pub async fn insert(
         }
     }
     let classes = class::list(connection, &[row.id]).await?;
-    Ok(Ok(row.with(classes.into_iter().map(|(_, class)| class).collect())))
+    Ok(Ok(row.with(
+        classes.into_iter().map(|(_, class)| class).collect(),
+    )))
 }
 
 /// The dataset, if there is one.
-pub async fn find(
-    connection: &mut PgConnection,
-    id: DatasetId,
-) -> sqlx::Result<Option<Dataset>> {
+pub async fn find(connection: &mut PgConnection, id: DatasetId) -> sqlx::Result<Option<Dataset>> {
     let row = query_as!(
         Row,
         r#"select id as "id: DatasetId", name, created_at from datasets where id = $1"#,
@@ -96,7 +100,9 @@ pub async fn find(
     .await?;
     let Some(row) = row else { return Ok(None) };
     let classes = class::list(connection, &[id]).await?;
-    Ok(Some(row.with(classes.into_iter().map(|(_, class)| class).collect())))
+    Ok(Some(row.with(
+        classes.into_iter().map(|(_, class)| class).collect(),
+    )))
 }
 
 /// Up to `limit` datasets, newest first, those after the cursor.
@@ -120,7 +126,10 @@ pub async fn list(
         .into_iter()
         .map(|row| {
             let of_row = |(dataset, _): &mut (DatasetId, Class)| *dataset == row.id;
-            let own = classes.extract_if(.., of_row).map(|(_, class)| class).collect();
+            let own = classes
+                .extract_if(.., of_row)
+                .map(|(_, class)| class)
+                .collect();
             row.with(own)
         })
         .collect())
@@ -132,9 +141,13 @@ pub async fn rename(
     id: DatasetId,
     name: &str,
 ) -> sqlx::Result<Result<bool, NameTaken>> {
-    let renamed = query!("update datasets set name = $2 where id = $1", id as DatasetId, name)
-        .execute(executor)
-        .await;
+    let renamed = query!(
+        "update datasets set name = $2 where id = $1",
+        id as DatasetId,
+        name
+    )
+    .execute(executor)
+    .await;
     match renamed {
         Ok(done) => Ok(Ok(done.rows_affected() == 1)),
         Err(sqlx::Error::Database(e)) if e.is_unique_violation() => Ok(Err(NameTaken)),
@@ -154,7 +167,8 @@ pub async fn has_snapshots(executor: impl PgExecutor<'_>, id: DatasetId) -> sqlx
 
 /// Deletes the dataset's rows with all that belongs to it alone; false when there is no such dataset.
 pub async fn delete(executor: impl PgExecutor<'_>, id: DatasetId) -> sqlx::Result<bool> {
-    let deleted =
-        query!("delete from datasets where id = $1", id as DatasetId).execute(executor).await?;
+    let deleted = query!("delete from datasets where id = $1", id as DatasetId)
+        .execute(executor)
+        .await?;
     Ok(deleted.rows_affected() == 1)
 }

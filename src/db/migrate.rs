@@ -42,5 +42,7 @@ fn explain(error: MigrateError) -> anyhow::Error {
 
 /// Number of the newest migration that the database has.
 pub async fn version(pool: &PgPool) -> sqlx::Result<i64> {
-    sqlx::query_scalar("select coalesce(max(version), 0) from _sqlx_migrations").fetch_one(pool).await
+    sqlx::query_scalar("select coalesce(max(version), 0) from _sqlx_migrations")
+        .fetch_one(pool)
+        .await
 }

@@ -21,8 +21,8 @@ pub use format::Format;
 pub use image::RgbImage;
 pub use quality::Quality;
 pub use rejection::Rejection;
-pub use store::{erase, insert};
 pub use resize::{THUMBNAIL_SIDE, encode_jpeg, fit};
+pub use store::{erase, insert};
 
 use crate::db::Sha256;
 

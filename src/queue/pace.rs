@@ -70,11 +70,7 @@ pub async fn reserve_within(connection: &mut PgConnection, ask: Ask<'_>) -> sqlx
 }
 
 /// Keeps new turns of the key away for a while.
-pub async fn pause(
-    executor: impl PgExecutor<'_>,
-    key: &str,
-    pause: Duration,
-) -> sqlx::Result<()> {
+pub async fn pause(executor: impl PgExecutor<'_>, key: &str, pause: Duration) -> sqlx::Result<()> {
     query!(
         "insert into pace as p (key, next_at) values ($1, clock_timestamp() + $2)
          on conflict (key) do update set next_at = greatest(p.next_at, excluded.next_at)",
@@ -122,5 +118,9 @@ fn seconds(wait: f64) -> Duration {
 /// To the microsecond; 30 years at most, which no limit of ours comes near.
 fn pg_interval(duration: Duration) -> PgInterval {
     let most = Duration::from_secs(30 * 365 * 86_400);
-    PgInterval { months: 0, days: 0, microseconds: duration.min(most).as_micros() as i64 }
+    PgInterval {
+        months: 0,
+        days: 0,
+        microseconds: duration.min(most).as_micros() as i64,
+    }
 }

@@ -151,7 +151,10 @@ pub async fn list(
                 limit: row.limit,
                 filters: row.filters.0,
                 status: row.status,
-                progress: Progress { done, total: least.max(done + open) },
+                progress: Progress {
+                    done,
+                    total: least.max(done + open),
+                },
                 stop_reason: row.stop_reason,
                 outcomes,
                 skipped_tiles: row.skipped_tiles,
@@ -169,7 +172,10 @@ pub async fn find(
     executor: impl PgExecutor<'_>,
     id: ScrapeJobId,
 ) -> sqlx::Result<Option<ScrapeJob>> {
-    let filter = ScrapeJobFilter { id: Some(id), ..ScrapeJobFilter::default() };
+    let filter = ScrapeJobFilter {
+        id: Some(id),
+        ..ScrapeJobFilter::default()
+    };
     Ok(list(executor, &filter, 1).await?.pop())
 }
 
@@ -266,10 +272,7 @@ impl Locked {
 }
 
 /// Locks the job's row until the end of the transaction; behind the task's fence, before any candidate.
-pub async fn lock(
-    executor: impl PgExecutor<'_>,
-    id: ScrapeJobId,
-) -> sqlx::Result<Option<Locked>> {
+pub async fn lock(executor: impl PgExecutor<'_>, id: ScrapeJobId) -> sqlx::Result<Option<Locked>> {
     query_as!(
         Locked,
         r#"select id as "id: ScrapeJobId", dataset_id as "dataset_id: DatasetId",

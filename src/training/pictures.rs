@@ -55,7 +55,11 @@ pub async fn load(
         let decoded = tokio::task::spawn_blocking(move || decode(&pictures, size)).await;
         let decoded = decoded.map_err(anyhow::Error::from)??;
         for (member, levels) in chunk.iter().zip(decoded) {
-            let side = if member.split == Split::Train { &mut train } else { &mut test };
+            let side = if member.split == Split::Train {
+                &mut train
+            } else {
+                &mut test
+            };
             side.pixels.extend_from_slice(&levels);
             side.labels.push(member.label as u32);
         }
@@ -82,8 +86,14 @@ async fn read(source: Source<'_>, member: &Member) -> Result<(Sha256, Bytes), Lo
     }
     // A cleaning job or a review may have moved it since its row was read.
     let moved = snapshot::locate(source.pool, source.dataset, sha256).await;
-    let key = moved.map_err(anyhow::Error::from)?.ok_or(LoadError::Missing(sha256))?;
-    let bytes = source.blobs.get(&key).await?.ok_or(LoadError::Missing(sha256))?;
+    let key = moved
+        .map_err(anyhow::Error::from)?
+        .ok_or(LoadError::Missing(sha256))?;
+    let bytes = source
+        .blobs
+        .get(&key)
+        .await?
+        .ok_or(LoadError::Missing(sha256))?;
     Ok((sha256, bytes))
 }
 
@@ -94,7 +104,9 @@ fn decode(pictures: &[(Sha256, Bytes)], size: u32) -> Result<Vec<Vec<u8>>, LoadE
             return Err(unreadable("its bytes have changed".into()));
         }
         let pixels = picture::decode(bytes, &Limits::default());
-        pixels.map(|pixels| tensor::square(&pixels, size)).map_err(|why| unreadable(why.to_string()))
+        pixels
+            .map(|pixels| tensor::square(&pixels, size))
+            .map_err(|why| unreadable(why.to_string()))
     };
     pictures.par_iter().map(square).collect()
 }

@@ -51,24 +51,6 @@ impl ClutterKind {
         Self::Aeroplane,
     ];
 
-    /// A short name, for file names.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::House => "house",
-            Self::Forest => "forest",
-            Self::Mountains => "mountains",
-            Self::City => "city",
-            Self::Harbour => "harbour",
-            Self::Car => "car",
-            Self::Aeroplane => "aeroplane",
-            Self::Face => "face",
-            Self::Flower => "flower",
-            Self::Fruit => "fruit",
-            Self::Abstract => "abstract",
-            Self::Chart => "chart",
-        }
-    }
-
     pub(super) fn paint(self, canvas: &mut Canvas, rng: &mut ChaCha8Rng) {
         match self {
             Self::House => places::house(canvas, rng),

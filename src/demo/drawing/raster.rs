@@ -47,13 +47,6 @@ impl Canvas {
         }
     }
 
-    /// The colour at a point, the nearest one where the point lies outside.
-    pub(super) fn at(&self, (x, y): Point) -> Colour {
-        let column = (x.max(0.0) as usize).min(self.width - 1);
-        let row = (y.max(0.0) as usize).min(self.height - 1);
-        self.pixels[row * self.width + column]
-    }
-
     /// Fills a polygon (even-odd rule) with what `paint` says for each pixel.
     pub(super) fn fill(
         &mut self,

@@ -115,7 +115,8 @@ async fn serving(service: Service) -> String {
             )
         })
     };
-    let epochs = || get(|| async { Json(json!({"items": [{"epoch": 1}], "next_cursor": null})));
+    let page = || async { Json(json!({"items": [{"epoch": 1}], "next_cursor": null})) };
+    let epochs = move || get(page);
     let routes = Router::new()
         .route("/datasets", made())
         .route("/datasets/{id}/classes/{class}/references", put(references))

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -83,10 +84,13 @@ fn streamed(body: Body) -> Answer {
 
 fn broken_off(bytes: Bytes) -> Answer {
     let length = bytes.len();
-    let half = stream::iter([
-        Ok(bytes.slice(..length / 2)),
-        Err(io::Error::other("broken off")),
-    ]);
+    let start = stream::iter([Ok(bytes.slice(..length / 2))]);
+    // The head and the first half go out before the connection breaks.
+    let end = stream::once(async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Err(io::Error::other("broken off"))
+    });
+    let half = start.chain(end);
     let mut answer = streamed(Body::from_stream(half));
     answer
         .headers_mut()

@@ -2,8 +2,8 @@
 
 mod database;
 pub(crate) mod drawn;
-mod process;
 pub(crate) mod origin;
+mod process;
 pub(crate) mod rekognition;
 pub(crate) mod s3;
 pub(crate) mod service;
