@@ -90,15 +90,14 @@ create table verdicts (
     reason text not null,
     evidence jsonb not null default '{}',
     dry_run boolean not null,
-    review_id uuid references reviews on delete cascade,
+    reopened boolean not null default false,
     created_at timestamptz not null default now()
 );
-create unique index verdicts_once on verdicts (job_id, image_id, "check") where outcome <> 'withdrawn' and review_id is null;
+create unique index verdicts_once on verdicts (job_id, image_id, "check") where outcome <> 'withdrawn' and not reopened;
 create unique index verdicts_withdrawn_once on verdicts (job_id, image_id, "check") where outcome = 'withdrawn';
 create index verdicts_newest on verdicts (image_id, "check", id desc) where not dry_run;
 create index verdicts_list on verdicts (job_id, id);
 create index verdicts_by_check on verdicts (job_id, "check", outcome, id);
-create index verdicts_review on verdicts (review_id) where review_id is not null;
 
 comment on table verdicts is 'What one check said of one image, and why; append-only, the newest per check counts';
 comment on column verdicts.id is 'Sorts by time: the newest per check is the largest';
@@ -110,7 +109,7 @@ comment on column verdicts.code is 'Code behind unscannable';
 comment on column verdicts.reason is 'The verdict in words';
 comment on column verdicts.evidence is 'The verdict in data: matched tags, reference, distances, label model version';
 comment on column verdicts.dry_run is 'It counts for nothing';
-comment on column verdicts.review_id is 'The review that made the check decide anew: the keeper of duplicates was rejected, or came back';
+comment on column verdicts.reopened is 'The check decided anew behind the job: an image that takes part in the decision was rejected or came back';
 comment on column verdicts.created_at is 'When it was given';
 
 create type move_direction as enum ('quarantine', 'restore');

@@ -34,6 +34,8 @@ use verdict::NewVerdict;
 pub struct Judged {
     /// The image.
     pub image: ImageId,
+    /// Its picture.
+    pub sha256: Sha256,
     /// What each check found.
     pub findings: Vec<(&'static str, Finding)>,
 }
@@ -43,14 +45,23 @@ pub struct Judged {
 pub async fn record(
     connection: &mut PgConnection,
     job: &CleaningJob,
-    judged: Vec<Judged>,
+    mut judged: Vec<Judged>,
     gone: usize,
 ) -> sqlx::Result<()> {
+    if !job.dry_run {
+        state::lock(connection, &[job.dataset_id]).await?;
+        for judged in &mut judged {
+            refresh(connection, job.dataset_id, judged).await?;
+        }
+    }
     let mut tally = Tally::default();
     let images: Vec<ImageId> = judged.iter().map(|judged| judged.image).collect();
     let settled = judged.len() + gone;
     let mut verdicts = Vec::new();
-    for Judged { image, findings } in judged {
+    for Judged {
+        image, findings, ..
+    } in judged
+    {
         tally.count(&findings);
         verdicts.extend(findings.into_iter().map(|(check, finding)| NewVerdict {
             job: job.id,
@@ -58,13 +69,28 @@ pub async fn record(
             check: check.to_owned(),
             finding,
             dry_run: job.dry_run,
-            review: None,
+            reopened: false,
         }));
     }
     job::record(connection, job.id, settled as i32, &tally).await?;
     verdict::insert(&mut *connection, &verdicts).await?;
     if !job.dry_run {
         state::settle(connection, job.dataset_id, &images, Some(job.id)).await?;
+    }
+    Ok(())
+}
+
+/// Decides anew on a duplicate now that no state can change any more: its keeper may have been rejected since.
+async fn refresh(
+    connection: &mut PgConnection,
+    dataset: DatasetId,
+    judged: &mut Judged,
+) -> sqlx::Result<()> {
+    for (check, finding) in &mut judged.findings {
+        if *check == checks::NEAR_DUPLICATE && finding.outcome == Outcome::Flagged {
+            let cluster = checks::cluster(&mut *connection, dataset, judged.sha256).await?;
+            *finding = checks::judge_duplicate(judged.image, &cluster);
+        }
     }
     Ok(())
 }

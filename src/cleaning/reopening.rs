@@ -6,7 +6,7 @@ use sqlx::{PgConnection, query_as};
 
 use super::verdict::{self, NewVerdict, Verdict};
 use super::{checks, state};
-use crate::db::{DatasetId, ImageId, ReviewId, Sha256};
+use crate::db::{DatasetId, ImageId, Sha256};
 
 struct Seed {
     id: ImageId,
@@ -16,11 +16,7 @@ struct Seed {
 
 /// Decides anew which of the images that look like one of `images` is kept, in the transaction that rejected, deleted
 /// or brought them back. New verdicts are appended under the job of the old ones; states and files follow.
-pub async fn reopen(
-    connection: &mut PgConnection,
-    images: &[ImageId],
-    review: Option<ReviewId>,
-) -> sqlx::Result<()> {
+pub async fn reopen(connection: &mut PgConnection, images: &[ImageId]) -> sqlx::Result<()> {
     let mut verdicts: BTreeMap<DatasetId, Vec<NewVerdict>> = BTreeMap::new();
     let mut settled = HashSet::new();
     for seed in seeds(connection, images).await? {
@@ -28,7 +24,7 @@ pub async fn reopen(
         let around: Vec<ImageId> = around.iter().map(|member| member.id).collect();
         for old in deciding(connection, &around).await? {
             if settled.insert(old.image_id) {
-                let new = anew(connection, &seed, &old, review).await?;
+                let new = anew(connection, &seed, &old).await?;
                 verdicts.entry(seed.dataset).or_default().extend(new);
             }
         }
@@ -71,7 +67,6 @@ async fn anew(
     connection: &mut PgConnection,
     seed: &Seed,
     old: &Verdict,
-    review: Option<ReviewId>,
 ) -> sqlx::Result<Option<NewVerdict>> {
     let sha256 = if old.image_id == seed.id {
         seed.sha256
@@ -88,7 +83,7 @@ async fn anew(
         check: old.check.clone(),
         finding,
         dry_run: false,
-        review,
+        reopened: true,
     }))
 }
 

@@ -100,7 +100,7 @@ pub async fn insert(connection: &mut PgConnection, new: &NewReview) -> sqlx::Res
     if let Some(class) = new.class {
         dataset::set_class(&mut *connection, &new.images, class).await?;
     }
-    follow(connection, id, &before).await?;
+    follow(connection, &before).await?;
     Ok(id)
 }
 
@@ -119,7 +119,7 @@ pub async fn undo(connection: &mut PgConnection, review: &Review) -> sqlx::Resul
     if review.decision == Decision::Reclass {
         restore_classes(connection, &review.image_ids).await?;
     }
-    follow(connection, review.id, &before).await?;
+    follow(connection, &before).await?;
     Ok(true)
 }
 
@@ -135,11 +135,7 @@ async fn lock(connection: &mut PgConnection, ids: &[ImageId]) -> sqlx::Result<Ve
 }
 
 /// Lets states, files and the decisions on duplicates follow from the reviews.
-async fn follow(
-    connection: &mut PgConnection,
-    review: ReviewId,
-    before: &[Reviewed],
-) -> sqlx::Result<()> {
+async fn follow(connection: &mut PgConnection, before: &[Reviewed]) -> sqlx::Result<()> {
     let mut by_dataset: std::collections::BTreeMap<DatasetId, Vec<ImageId>> =
         std::collections::BTreeMap::new();
     for image in before {
@@ -157,7 +153,7 @@ async fn follow(
         .filter(|(before, after)| rejected(before) != rejected(after))
         .map(|(image, _)| image.id)
         .collect();
-    reopen(connection, &changed, Some(review)).await
+    reopen(connection, &changed).await
 }
 
 /// The class by the newest reclassing that still counts, else the one before the first.

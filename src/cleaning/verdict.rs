@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::{PgExecutor, query, query_as, query_scalar};
 use utoipa::ToSchema;
 
-use crate::db::{CleaningJobId, ImageId, ReviewId, VerdictId};
+use crate::db::{CleaningJobId, ImageId, VerdictId};
 
 /// What a check says of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
@@ -45,8 +45,8 @@ pub struct Verdict {
     pub evidence: Value,
     /// It counts for nothing.
     pub dry_run: bool,
-    /// The review that made the check decide anew.
-    pub review_id: Option<ReviewId>,
+    /// The check decided anew behind the job: an image that takes part in the decision was rejected or came back.
+    pub reopened: bool,
     /// When it was given.
     pub created_at: DateTime<Utc>,
 }
@@ -111,8 +111,8 @@ pub struct NewVerdict {
     pub finding: Finding,
     /// It counts for nothing.
     pub dry_run: bool,
-    /// The review that made the check decide anew.
-    pub review: Option<ReviewId>,
+    /// The check decided anew behind the job.
+    pub reopened: bool,
 }
 
 /// Appends verdicts, in the transaction of the states that they cause.
@@ -131,12 +131,12 @@ pub(super) async fn insert(
         .map(|v| v.finding.evidence.clone())
         .collect();
     let dry_runs: Vec<bool> = verdicts.iter().map(|v| v.dry_run).collect();
-    let reviews: Vec<Option<ReviewId>> = verdicts.iter().map(|v| v.review).collect();
+    let reopened: Vec<bool> = verdicts.iter().map(|v| v.reopened).collect();
     query!(
         r#"insert into verdicts
-               (job_id, image_id, "check", outcome, code, reason, evidence, dry_run, review_id)
+               (job_id, image_id, "check", outcome, code, reason, evidence, dry_run, reopened)
            select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::verdict_outcome[],
-                                $5::text[], $6::text[], $7::jsonb[], $8::bool[], $9::uuid[])"#,
+                                $5::text[], $6::text[], $7::jsonb[], $8::bool[], $9::bool[])"#,
         &jobs as &[CleaningJobId],
         &images as &[ImageId],
         &checks,
@@ -145,7 +145,7 @@ pub(super) async fn insert(
         &reasons,
         &evidence,
         &dry_runs,
-        &reviews as &[Option<ReviewId>],
+        &reopened,
     )
     .execute(executor)
     .await?;
@@ -174,7 +174,7 @@ pub async fn list(
         Verdict,
         r#"select id as "id: VerdictId", job_id as "job_id: CleaningJobId",
                image_id as "image_id: ImageId", "check", outcome as "outcome: Outcome", code, reason,
-               evidence, dry_run, review_id as "review_id: ReviewId", created_at
+               evidence, dry_run, reopened, created_at
            from verdicts
            where job_id = $1 and ($2::text is null or "check" = $2)
              and ($3::verdict_outcome is null or outcome = $3) and ($4::uuid is null or id < $4)
@@ -200,7 +200,7 @@ pub async fn newest(
         r#"select distinct on (v.image_id, v."check") v.id as "id: VerdictId",
                v.job_id as "job_id: CleaningJobId", v.image_id as "image_id: ImageId", v."check",
                v.outcome as "outcome: Outcome", v.code, v.reason, v.evidence, v.dry_run,
-               v.review_id as "review_id: ReviewId", v.created_at
+               v.reopened, v.created_at
            from verdicts v
            where v.image_id = any($1) and not v.dry_run and v.outcome <> 'withdrawn'
              and not exists (

@@ -101,7 +101,10 @@ impl CleaningCheck {
                 Ok(Some(judged)) => checked.judged.push(judged),
                 Ok(None) => checked.gone += 1,
                 Err(halt) => {
-                    labeller.halt();
+                    // Without a budget the images whose labels are known, or paid for, still go through.
+                    if !matches!(halt, Halt::Budget) {
+                        labeller.halt();
+                    }
                     checked.halt = Some(match checked.halt.take() {
                         Some(earlier) => earlier.worse(halt),
                         None => halt,
@@ -141,6 +144,7 @@ impl CleaningCheck {
         let findings = checks::judge(&scene).await?;
         Ok(Some(Judged {
             image: id,
+            sha256: image.sha256,
             findings,
         }))
     }

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tokio::sync::RwLock;
 
-use crate::support::fleet::{Fleet, PATIENCE, drawing, fleet, path};
+use crate::support::fleet::{Fleet, PATIENCE, drawing, fleet, fleet_at, path};
 use crate::support::rekognition::{failure, labelled};
 
 /// Failpoints are the process's: who sets one takes it alone.
@@ -12,7 +12,7 @@ pub(crate) static MOVES: RwLock<()> = RwLock::const_new(());
 #[tokio::test]
 async fn what_shares_no_tag_with_the_references_is_flagged_and_moved_aside() {
     let _moves = MOVES.read().await;
-    let fleet = fleet(&[]).await;
+    let fleet = fleet().await;
     let ships = fleet.ships(1, 3).await;
     let cow = fleet.cow(50).await;
     let job = fleet.clean(&["undecodable", "too_small", "tags"]).await;
@@ -58,7 +58,7 @@ async fn what_shares_no_tag_with_the_references_is_flagged_and_moved_aside() {
 #[tokio::test]
 async fn a_second_job_costs_nothing_and_says_the_same() {
     let _moves = MOVES.read().await;
-    let fleet = fleet(&[]).await;
+    let fleet = fleet().await;
     fleet.ships(1, 2).await;
     fleet.cow(50).await;
     let first = fleet.clean(&["tags"]).await;
@@ -74,7 +74,7 @@ async fn a_second_job_costs_nothing_and_says_the_same() {
 #[tokio::test]
 async fn a_dry_run_shows_what_would_be_flagged_and_changes_nothing() {
     let _moves = MOVES.read().await;
-    let fleet = fleet(&[]).await;
+    let fleet = fleet().await;
     let cow = fleet.cow(50).await;
     let path = fleet.start(&["tags"], json!({"dry_run": true})).await;
     let job = fleet.service.ended(&path, PATIENCE).await;
@@ -96,7 +96,7 @@ async fn a_dry_run_shows_what_would_be_flagged_and_changes_nothing() {
 #[tokio::test]
 async fn throttling_slows_a_job_and_fails_nothing() {
     let _moves = MOVES.read().await;
-    let fleet = fleet(&[]).await;
+    let fleet = fleet().await;
     fleet.ships(1, 6).await;
     let slow = || failure(400, "ThrottlingException", "Slow down");
     let fast = labelled("3.0", &["Water"]);
@@ -115,7 +115,7 @@ async fn throttling_slows_a_job_and_fails_nothing() {
 #[tokio::test]
 async fn a_missing_right_ends_the_job_within_three_calls_and_a_retry_goes_on() {
     let _moves = MOVES.read().await;
-    let fleet = fleet(&[]).await;
+    let fleet = fleet().await;
     fleet.ships(1, 20).await;
     let denied = || failure(400, "AccessDeniedException", "not authorized");
     // The reference is labelled, and then the right is taken away.
@@ -160,7 +160,7 @@ async fn a_missing_right_ends_the_job_within_three_calls_and_a_retry_goes_on() {
 #[tokio::test]
 async fn what_cannot_be_scanned_is_flagged_asked_once_and_stays_where_it_is() {
     let _moves = MOVES.read().await;
-    let fleet = fleet(&[]).await;
+    let fleet = fleet().await;
     let tiny = fleet.add(0, &drawing(3, 64), &["Boat"]).await;
     let job = fleet.clean(&["tags"]).await;
     assert_eq!(
@@ -179,7 +179,7 @@ async fn what_cannot_be_scanned_is_flagged_asked_once_and_stays_where_it_is() {
 #[tokio::test]
 async fn a_budget_ends_the_job_and_a_larger_one_goes_on() {
     let _moves = MOVES.read().await;
-    let fleet = fleet(&[]).await;
+    let fleet = fleet().await;
     fleet.ships(1, 6).await;
     let path = fleet.start(&["tags"], json!({"budget_usd": 0.004})).await;
     let job = fleet.service.ended(&path, PATIENCE).await;
@@ -207,7 +207,7 @@ async fn a_budget_ends_the_job_and_a_larger_one_goes_on() {
 #[tokio::test]
 async fn labels_of_another_model_make_the_older_side_be_labelled_again() {
     let _moves = MOVES.read().await;
-    let fleet = fleet(&[]).await;
+    let fleet = fleet().await;
     fleet.ships(1, 1).await;
     fleet.clean(&["tags"]).await;
     let bytes = drawing(70, 128);
@@ -234,7 +234,7 @@ async fn labels_of_another_model_make_the_older_side_be_labelled_again() {
 #[tokio::test]
 async fn undo_brings_everything_back_and_an_earlier_job_counts_again() {
     let _moves = MOVES.read().await;
-    let fleet = fleet(&[]).await;
+    let fleet = fleet().await;
     let cow = fleet.cow(50).await;
     let first = fleet.clean(&["tags"]).await;
     let second = fleet.clean(&["tags"]).await;
@@ -274,7 +274,7 @@ async fn undo_brings_everything_back_and_an_earlier_job_counts_again() {
 #[tokio::test]
 async fn the_same_bytes_under_two_classes_are_a_conflict() {
     let _moves = MOVES.read().await;
-    let fleet = fleet(&[]).await;
+    let fleet = fleet().await;
     fleet.ships(1, 1).await;
     let both = fleet.add(0, &drawing(2, 128), &["Boat"]).await;
     fleet.add(1, &drawing(2, 128), &["Boat"]).await;
@@ -291,7 +291,7 @@ async fn the_same_bytes_under_two_classes_are_a_conflict() {
 #[tokio::test]
 async fn a_crash_at_any_step_of_a_move_loses_nothing() {
     let _moves = MOVES.write().await;
-    let fleet = fleet(&[]).await;
+    let fleet = fleet().await;
     let cow = fleet.cow(50).await;
     let points = [
         "move-planned",
@@ -342,7 +342,7 @@ async fn watched(fleet: &Fleet, cow: crate::support::fleet::Vessel, state: &str,
 #[tokio::test]
 async fn what_a_job_cannot_be_started_with_is_named() {
     let _moves = MOVES.read().await;
-    let fleet = fleet(&[]).await;
+    let fleet = fleet().await;
     let post = async |body| fleet.service.post("/cleaning-jobs", &body).await;
     let dataset = fleet.dataset;
     let (status, problem) =
@@ -392,7 +392,7 @@ async fn what_a_job_cannot_be_started_with_is_named() {
 #[tokio::test]
 async fn a_cancelled_job_stops_and_can_go_on() {
     let _moves = MOVES.read().await;
-    let fleet = fleet(&["--rekognition-rate", "2"]).await;
+    let fleet = fleet_at("2").await;
     fleet.ships(1, 5).await;
     let path = fleet.start(&["tags"], json!({})).await;
     let (status, job) = fleet

@@ -26,7 +26,7 @@ async fn undo(fleet: &Fleet, review: &Value) {
 #[tokio::test]
 async fn keep_brings_a_flagged_file_back_and_undo_sends_it_away_again() {
     let _moves = MOVES.read().await;
-    let fleet = fleet(&[]).await;
+    let fleet = fleet().await;
     let cow = fleet.cow(50).await;
     fleet.clean(&["tags"]).await;
     fleet.settled(cow, "flagged", true).await;
@@ -48,7 +48,7 @@ async fn keep_brings_a_flagged_file_back_and_undo_sends_it_away_again() {
 #[tokio::test]
 async fn decisions_that_overtake_a_move_win_in_the_end() {
     let _moves = MOVES.read().await;
-    let fleet = fleet(&[]).await;
+    let fleet = fleet().await;
     let cow = fleet.cow(50).await;
     fleet.clean(&["tags"]).await;
     for _ in 0..10 {
@@ -63,7 +63,7 @@ async fn decisions_that_overtake_a_move_win_in_the_end() {
 #[tokio::test]
 async fn of_near_duplicates_the_largest_is_kept_until_it_is_rejected() {
     let _moves = MOVES.read().await;
-    let fleet = fleet(&[]).await;
+    let fleet = fleet().await;
     let small = fleet.add(0, &drawing(1, 128), &["Boat"]).await;
     let large = fleet.add(0, &drawing(1, 256), &["Boat"]).await;
     let middle = fleet.add(1, &drawing(1, 192), &["Boat"]).await;
@@ -99,7 +99,7 @@ async fn of_near_duplicates_the_largest_is_kept_until_it_is_rejected() {
 #[tokio::test]
 async fn reclass_moves_to_another_class_and_undo_goes_back_through_all_of_them() {
     let _moves = MOVES.read().await;
-    let fleet = fleet(&[]).await;
+    let fleet = fleet().await;
     let ship = fleet.ships(1, 1).await[0];
     let body = |class: &str| json!({"image_ids": [ship.id], "decision": "reclass", "class": class});
     let (status, first) = fleet.service.post("/reviews", &body("ferry")).await;
@@ -121,7 +121,7 @@ async fn reclass_moves_to_another_class_and_undo_goes_back_through_all_of_them()
 #[tokio::test]
 async fn a_review_is_about_all_its_images_or_none() {
     let _moves = MOVES.read().await;
-    let fleet = fleet(&[]).await;
+    let fleet = fleet().await;
     let ship = fleet.ships(1, 1).await[0];
     let unknown = uuid::Uuid::now_v7();
     let post = async |body| fleet.service.post("/reviews", &body).await;

@@ -36,16 +36,21 @@ pub(crate) struct Fleet {
     _worker: TestWorker,
 }
 
-/// A service with an empty fleet; `flags` go to the service.
-pub(crate) async fn fleet(flags: &[&str]) -> Fleet {
+/// A service with an empty fleet.
+pub(crate) async fn fleet() -> Fleet {
+    fleet_at("1000").await
+}
+
+/// The same with this many tagger calls a second.
+pub(crate) async fn fleet_at(rate: &str) -> Fleet {
     let tagger = RekognitionStandIn::start([]).await;
-    let own = [
+    let flags = [
         "--rekognition-url",
         &tagger.endpoint,
         "--rekognition-rate",
-        "1000",
+        rate,
     ];
-    let service = service(&[&own, flags].concat()).await;
+    let service = service(&flags).await;
     let worker = service.work();
     let mut connection = service.app.pool.acquire().await.unwrap();
     let classes = ["ship", "ferry"].map(|name| NewClass {

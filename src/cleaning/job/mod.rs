@@ -1,112 +1,15 @@
 //! Cleaning jobs: one pass of checks over a dataset.
 
-use chrono::{DateTime, Utc};
-use serde::Serialize;
+mod rows;
+
 use sqlx::types::Json;
-use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
-use utoipa::ToSchema;
+use sqlx::{PgConnection, PgExecutor, query, query_scalar};
 
+pub use self::rows::{CleaningJob, JobFilter, find, list};
 use super::settings::{ReferenceTags, TagSettings};
-use super::tally::{Outcomes, Tally};
+use super::tally::Tally;
 use crate::db::{CleaningJobId, DatasetId};
-use crate::queue::{JobError, JobStatus, Progress};
-
-/// One pass of checks over a dataset.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct CleaningJob {
-    /// Sorts by time of creation.
-    pub id: CleaningJobId,
-    /// The dataset that is cleaned.
-    pub dataset_id: DatasetId,
-    /// Names of the checks.
-    pub checks: Vec<String>,
-    /// Settings of the `tags` check; null without it.
-    pub tags: Option<TagSettings>,
-    /// Verdicts are shown but count for nothing, and nothing moves.
-    pub dry_run: bool,
-    /// The tagger is not called beyond this cost, in dollars.
-    pub budget_usd: Option<f64>,
-    /// Where the job stands.
-    pub status: JobStatus,
-    /// Images that are settled, of those to check.
-    pub progress: Progress,
-    /// Images, each by the worst that a check said of it.
-    pub counts: Outcomes,
-    /// Verdicts of each check.
-    pub by_check: std::collections::BTreeMap<String, Outcomes>,
-    /// Calls that the tagger answered for this job; labels that were stored cost none.
-    pub tagger_calls: i32,
-    /// What those calls cost, in dollars.
-    pub cost_usd: f64,
-    /// The references that the `tags` check compares with.
-    pub references: Vec<ReferenceTags>,
-    /// What ended the job, if it failed.
-    pub error: Option<JobError>,
-    /// When its verdicts were withdrawn.
-    pub undone_at: Option<DateTime<Utc>>,
-    /// When it was asked for.
-    pub created_at: DateTime<Utc>,
-    /// When a worker first took it.
-    pub started_at: Option<DateTime<Utc>>,
-    /// When it ended, however it ended.
-    pub finished_at: Option<DateTime<Utc>>,
-    /// When the list of its images was frozen.
-    #[serde(skip)]
-    pub planned_at: Option<DateTime<Utc>>,
-}
-
-struct Row {
-    id: CleaningJobId,
-    dataset_id: DatasetId,
-    checks: Vec<String>,
-    tags: Option<Json<TagSettings>>,
-    dry_run: bool,
-    budget_usd: Option<f64>,
-    status: JobStatus,
-    planned_at: Option<DateTime<Utc>>,
-    reference_tags: Json<Vec<ReferenceTags>>,
-    total: Option<i32>,
-    done: i32,
-    tally: Json<Tally>,
-    tagger_calls: i32,
-    cost_usd: f64,
-    error_code: Option<String>,
-    error: Option<String>,
-    undone_at: Option<DateTime<Utc>>,
-    created_at: DateTime<Utc>,
-    started_at: Option<DateTime<Utc>>,
-    finished_at: Option<DateTime<Utc>>,
-}
-
-impl From<Row> for CleaningJob {
-    fn from(row: Row) -> Self {
-        let total = i64::from(row.total.unwrap_or_default());
-        Self {
-            id: row.id,
-            dataset_id: row.dataset_id,
-            checks: row.checks,
-            tags: row.tags.map(|tags| tags.0),
-            dry_run: row.dry_run,
-            budget_usd: row.budget_usd,
-            status: row.status,
-            progress: Progress {
-                done: i64::from(row.done),
-                total,
-            },
-            counts: row.tally.0.counts,
-            by_check: row.tally.0.by_check,
-            tagger_calls: row.tagger_calls,
-            cost_usd: row.cost_usd,
-            references: row.reference_tags.0,
-            error: JobError::of(row.error_code, row.error),
-            undone_at: row.undone_at,
-            created_at: row.created_at,
-            started_at: row.started_at,
-            finished_at: row.finished_at,
-            planned_at: row.planned_at,
-        }
-    }
-}
+use crate::queue::JobError;
 
 /// A cleaning job to create.
 #[derive(Debug, Clone)]
@@ -136,66 +39,6 @@ pub async fn insert(executor: impl PgExecutor<'_>, new: &NewJob) -> sqlx::Result
     )
     .fetch_one(executor)
     .await
-}
-
-/// The job, if there is one.
-pub async fn find(
-    executor: impl PgExecutor<'_>,
-    id: CleaningJobId,
-) -> sqlx::Result<Option<CleaningJob>> {
-    let row = query_as!(
-        Row,
-        r#"select id as "id: CleaningJobId", dataset_id as "dataset_id: DatasetId", checks,
-               tags as "tags: Json<TagSettings>", dry_run, budget_usd,
-               status as "status: JobStatus", planned_at,
-               reference_tags as "reference_tags: Json<Vec<ReferenceTags>>", total, done,
-               tally as "tally: Json<Tally>", tagger_calls, cost_usd, error_code, error, undone_at,
-               created_at, started_at, finished_at
-           from cleaning_jobs where id = $1"#,
-        id as CleaningJobId,
-    )
-    .fetch_optional(executor)
-    .await?;
-    Ok(row.map(CleaningJob::from))
-}
-
-/// Which jobs to list.
-#[derive(Debug, Clone, Default)]
-pub struct JobFilter {
-    /// In this status.
-    pub status: Option<JobStatus>,
-    /// Of this dataset.
-    pub dataset: Option<DatasetId>,
-    /// Behind this one.
-    pub after: Option<CleaningJobId>,
-}
-
-/// Up to `limit` jobs, newest first.
-pub async fn list(
-    executor: impl PgExecutor<'_>,
-    filter: &JobFilter,
-    limit: i64,
-) -> sqlx::Result<Vec<CleaningJob>> {
-    let rows = query_as!(
-        Row,
-        r#"select id as "id: CleaningJobId", dataset_id as "dataset_id: DatasetId", checks,
-               tags as "tags: Json<TagSettings>", dry_run, budget_usd,
-               status as "status: JobStatus", planned_at,
-               reference_tags as "reference_tags: Json<Vec<ReferenceTags>>", total, done,
-               tally as "tally: Json<Tally>", tagger_calls, cost_usd, error_code, error, undone_at,
-               created_at, started_at, finished_at
-           from cleaning_jobs
-           where ($1::job_status is null or status = $1) and ($2::uuid is null or dataset_id = $2)
-             and ($3::uuid is null or id < $3)
-           order by id desc limit $4"#,
-        filter.status as Option<JobStatus>,
-        filter.dataset as Option<DatasetId>,
-        filter.after as Option<CleaningJobId>,
-        limit,
-    )
-    .fetch_all(executor)
-    .await?;
-    Ok(rows.into_iter().map(CleaningJob::from).collect())
 }
 
 /// A worker has it.

@@ -1,0 +1,138 @@
+//! Starting a cleaning job: what may be asked for.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use garde::Validate;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::api::creation::{Begun, IdempotencyHeader, IdempotencyKey};
+use crate::api::extract::Json;
+use crate::api::problem::{Failures, FieldError, Problem};
+use crate::app::App;
+use crate::cleaning::{self, CleaningJob, NewJob, Rule, TagSettings, checks, job};
+use crate::dataset;
+use crate::db::DatasetId;
+use crate::{queue, tasks};
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(create))
+}
+
+/// A cleaning job to start.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewCleaningJob {
+    /// The dataset to clean.
+    #[garde(skip)]
+    dataset_id: DatasetId,
+    /// Names of checks: `undecodable`, `too_small`, `exact_duplicate`, `near_duplicate`, `tags`.
+    #[garde(length(min = 1, max = 50))]
+    #[schema(min_items = 1, max_items = 50)]
+    checks: Vec<String>,
+    /// Settings of the `tags` check; the defaults when left out.
+    #[garde(dive)]
+    tags: Option<TagSettings>,
+    /// Show what would be flagged, and change nothing.
+    #[serde(default)]
+    #[garde(skip)]
+    dry_run: bool,
+    /// Most that the tagger may cost, in dollars; the job fails with `budget_exhausted` before it costs more.
+    #[garde(inner(range(min = 0.0)))]
+    #[schema(minimum = 0)]
+    budget_usd: Option<f64>,
+}
+
+impl NewCleaningJob {
+    /// The rules that go over several fields, or need the registry.
+    fn checked(self) -> Result<NewJob, Problem> {
+        let known = checks::names();
+        let unknown = |(_, check): &(usize, &String)| !known.contains(&check.as_str());
+        let errors: Vec<FieldError> = self
+            .checks
+            .iter()
+            .enumerate()
+            .filter(unknown)
+            .map(|(at, check)| {
+                let message = format!("unknown check {check:?}; known: {}", known.join(", "));
+                FieldError::new(format!("checks[{at}]"), message)
+            })
+            .collect();
+        if !errors.is_empty() {
+            return Err(Problem::Invalid(errors));
+        }
+        if self
+            .tags
+            .as_ref()
+            .is_some_and(|tags| tags.rule == Rule::Specific)
+        {
+            let message = "the rule \"specific\" is not there yet; use \"any_of_top_k\"";
+            return Err(Problem::invalid("tags.rule", message));
+        }
+        let mut checks = self.checks;
+        let mut seen = HashSet::new();
+        checks.retain(|check| seen.insert(check.clone()));
+        let tags = checks.iter().any(|check| check == checks::TAGS);
+        let tags = tags.then(|| self.tags.unwrap_or_default());
+        let (dry_run, budget_usd) = (self.dry_run, self.budget_usd);
+        Ok(NewJob {
+            dataset: self.dataset_id,
+            checks,
+            tags,
+            dry_run,
+            budget_usd,
+        })
+    }
+}
+
+/// Start a cleaning job.
+#[utoipa::path(
+    post, path = "/cleaning-jobs", tag = "cleaning", operation_id = "create_cleaning_job",
+    params(IdempotencyHeader),
+    request_body = NewCleaningJob,
+    responses(
+        (status = 202, description = "Accepted", body = CleaningJob),
+        Failures,
+    )
+)]
+async fn create(
+    State(app): State<Arc<App>>,
+    key: IdempotencyKey,
+    Json { value: new, body }: Json<NewCleaningJob>,
+) -> Result<Response, Problem> {
+    let mut creation = match key.begin(&app.pool, &body).await? {
+        Begun::New(creation) => creation,
+        Begun::Replayed(response) => return Ok(response),
+    };
+    let new = new.checked()?;
+    let connection = creation.connection();
+    dataset::find(connection, new.dataset)
+        .await?
+        .ok_or(Problem::NotFound("dataset"))?;
+    if new.tags.is_some() {
+        let classes = cleaning::classes_in_use(&mut *connection, new.dataset).await?;
+        let missing = classes.iter().filter(|class| !class.referenced);
+        let missing: Vec<String> = missing.map(|class| format!("{:?}", class.name)).collect();
+        if !missing.is_empty() {
+            let detail = format!("no reference picture yet for: {}", missing.join(", "));
+            return Err(Problem::Conflict("references_missing", detail));
+        }
+    }
+    let id = job::insert(&mut *connection, &new).await?;
+    queue::enqueue(&mut *connection, tasks::cleaning_plan(id)).await?;
+    let job = job::find(&mut *connection, id)
+        .await?
+        .ok_or(Problem::NotFound("cleaning job"))?;
+    creation
+        .answer(
+            StatusCode::ACCEPTED,
+            Some(format!("/cleaning-jobs/{id}")),
+            &job,
+        )
+        .await
+}
