@@ -49,7 +49,7 @@ struct ReviewRequest {
 
 /// Decide about images: keep, reject, or move to another class.
 #[utoipa::path(
-    post, path = "/reviews", tag = "cleaning", operation_id = "create_review",
+    post, path = "/reviews", tag = "reviews", operation_id = "create_review",
     params(IdempotencyHeader),
     request_body = ReviewRequest,
     responses(
@@ -160,7 +160,7 @@ struct ListQuery {
 
 /// The reviews, newest first.
 #[utoipa::path(
-    get, path = "/reviews", tag = "cleaning", operation_id = "list_reviews", params(ListQuery),
+    get, path = "/reviews", tag = "reviews", operation_id = "list_reviews", params(ListQuery),
     responses(
         (status = 200, description = "A page of reviews", body = Page<Review>),
         Failures,
@@ -189,7 +189,7 @@ async fn load(app: &App, id: ReviewId) -> Result<Review, Problem> {
 
 /// A review.
 #[utoipa::path(
-    get, path = "/reviews/{id}", tag = "cleaning", operation_id = "get_review",
+    get, path = "/reviews/{id}", tag = "reviews", operation_id = "get_review",
     params(("id" = ReviewId, Path, description = "The review")),
     responses(
         (status = 200, description = "The review", body = Review),
@@ -205,7 +205,7 @@ async fn get(
 
 /// Take a review back, for all its images; an earlier review, or else the verdicts, count again.
 #[utoipa::path(
-    post, path = "/reviews/{id}/undo", tag = "cleaning", operation_id = "undo_review",
+    post, path = "/reviews/{id}/undo", tag = "reviews", operation_id = "undo_review",
     params(("id" = ReviewId, Path, description = "The review")),
     responses(
         (status = 200, description = "The review, taken back", body = Review),

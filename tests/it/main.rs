@@ -3,11 +3,13 @@
 mod architecture;
 mod blobs;
 mod classify;
+mod cleaning_job;
 mod embedded;
 mod fetch;
 mod migrations;
 mod model;
 mod queue;
+mod review;
 mod snapshot;
 mod source;
 mod support;

@@ -92,7 +92,7 @@ impl NewCleaningJob {
 
 /// Start a cleaning job.
 #[utoipa::path(
-    post, path = "/cleaning-jobs", tag = "cleaning", operation_id = "create_cleaning_job",
+    post, path = "/cleaning-jobs", tag = "cleaning jobs", operation_id = "create_cleaning_job",
     params(IdempotencyHeader),
     request_body = NewCleaningJob,
     responses(

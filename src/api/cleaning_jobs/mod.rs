@@ -64,7 +64,7 @@ struct ListQuery {
 
 /// The cleaning jobs, newest first.
 #[utoipa::path(
-    get, path = "/cleaning-jobs", tag = "cleaning", operation_id = "list_cleaning_jobs",
+    get, path = "/cleaning-jobs", tag = "cleaning jobs", operation_id = "list_cleaning_jobs",
     params(ListQuery),
     responses(
         (status = 200, description = "A page of cleaning jobs", body = Page<CleaningJob>),
@@ -92,7 +92,7 @@ async fn load(app: &App, id: CleaningJobId) -> Result<CleaningJob, Problem> {
 
 /// A cleaning job.
 #[utoipa::path(
-    get, path = "/cleaning-jobs/{id}", tag = "cleaning", operation_id = "get_cleaning_job",
+    get, path = "/cleaning-jobs/{id}", tag = "cleaning jobs", operation_id = "get_cleaning_job",
     params(("id" = CleaningJobId, Path, description = "The cleaning job")),
     responses(
         (status = 200, description = "The cleaning job", body = CleaningJob),
@@ -108,7 +108,7 @@ async fn get(
 
 /// Watch a cleaning job: an event each time it changes, until it has ended.
 #[utoipa::path(
-    get, path = "/cleaning-jobs/{id}/events", tag = "cleaning",
+    get, path = "/cleaning-jobs/{id}/events", tag = "cleaning jobs",
     operation_id = "watch_cleaning_job",
     params(("id" = CleaningJobId, Path, description = "The cleaning job")),
     responses(
@@ -151,7 +151,7 @@ struct VerdictQuery {
 
 /// What the job said of each image, newest first.
 #[utoipa::path(
-    get, path = "/cleaning-jobs/{id}/verdicts", tag = "cleaning", operation_id = "list_verdicts",
+    get, path = "/cleaning-jobs/{id}/verdicts", tag = "cleaning jobs", operation_id = "list_verdicts",
     params(("id" = CleaningJobId, Path, description = "The cleaning job"), VerdictQuery),
     responses(
         (status = 200, description = "A page of verdicts", body = Page<Verdict>),

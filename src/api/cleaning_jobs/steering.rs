@@ -27,7 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 
 /// Cancel a cleaning job; what it said so far stays, and undo takes it back.
 #[utoipa::path(
-    post, path = "/cleaning-jobs/{id}/cancel", tag = "cleaning",
+    post, path = "/cleaning-jobs/{id}/cancel", tag = "cleaning jobs",
     operation_id = "cancel_cleaning_job",
     params(("id" = CleaningJobId, Path, description = "The cleaning job")),
     responses(
@@ -64,7 +64,7 @@ struct RetryQuery {
 
 /// Go on with a failed or cancelled cleaning job where it stopped.
 #[utoipa::path(
-    post, path = "/cleaning-jobs/{id}/retry", tag = "cleaning",
+    post, path = "/cleaning-jobs/{id}/retry", tag = "cleaning jobs",
     operation_id = "retry_cleaning_job",
     params(("id" = CleaningJobId, Path, description = "The cleaning job"), RetryQuery),
     responses(
@@ -95,7 +95,7 @@ async fn retry(
 
 /// Take back all that a finished cleaning job said: its verdicts are withdrawn, and the files that it moved come back.
 #[utoipa::path(
-    post, path = "/cleaning-jobs/{id}/undo", tag = "cleaning", operation_id = "undo_cleaning_job",
+    post, path = "/cleaning-jobs/{id}/undo", tag = "cleaning jobs", operation_id = "undo_cleaning_job",
     params(("id" = CleaningJobId, Path, description = "The cleaning job")),
     responses(
         (status = 200, description = "The undone job; files come back within moments",

@@ -2,6 +2,8 @@
 
 mod database;
 pub(crate) mod drawn;
+pub(crate) mod fleet;
+mod process;
 pub(crate) mod origin;
 mod process;
 pub(crate) mod rekognition;

@@ -40,7 +40,7 @@ pub async fn service(flags: &[&str]) -> Service {
     let data = folder.path().to_str().unwrap();
     let own = ["shipshape", "--data", data, "--database-url", &database.url];
     let few = ["--database-connections", "10"];
-    let config = Cli::parse_from([&own, &few, flags].concat()).config;
+    let config = Cli::parse_from([&own[..], &few[..], flags].concat()).config;
     let app = App::start(config, telemetry::metrics()).await.unwrap().app;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
