@@ -60,19 +60,14 @@ async fn list(
     State(app): State<Arc<App>>,
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Page<Model>>, Problem> {
-    let filter = ModelFilter {
-        dataset: query.dataset_id,
-        before: query.cursor,
-        ..ModelFilter::default()
-    };
+    let filter =
+        ModelFilter { dataset: query.dataset_id, before: query.cursor, ..ModelFilter::default() };
     let rows = model::list(&app.pool, filter, query.limit + 1).await?;
     Ok(axum::Json(Page::cut(rows, query.limit, |model| model.id.0)))
 }
 
 async fn load(app: &App, id: ModelId) -> Result<Model, Problem> {
-    model::find(&app.pool, id)
-        .await?
-        .ok_or(Problem::NotFound("model"))
+    model::find(&app.pool, id).await?.ok_or(Problem::NotFound("model"))
 }
 
 /// A model: where it comes from, how good it is, whether it answers.
@@ -109,9 +104,7 @@ async fn file(
 ) -> Result<Response, Problem> {
     let model = load(&app, id).await?;
     let etag = format!("\"{}\"", model.sha256);
-    let known = headers
-        .get(header::IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok());
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     if known.is_some_and(|known| known.split(',').any(|tag| tag.trim() == etag || tag == "*")) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
@@ -122,10 +115,7 @@ async fn file(
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_DISPOSITION, name),
         (header::ETAG, etag),
-        (
-            header::CACHE_CONTROL,
-            "private, immutable, max-age=31536000".to_owned(),
-        ),
+        (header::CACHE_CONTROL, "private, immutable, max-age=31536000".to_owned()),
     ];
     Ok((headers, Body::from(bytes)).into_response())
 }
@@ -147,24 +137,18 @@ async fn activate(
     State(app): State<Arc<App>>,
     Path(id): Path<ModelId>,
 ) -> Result<axum::Json<Model>, Problem> {
-    app.classifier
-        .prepare(id)
-        .await
-        .map_err(|error| match error {
-            ClassifyError::UnknownModel => Problem::NotFound("model"),
-            ClassifyError::Unusable(cause) => unusable(format!("{cause:#}")),
-            ClassifyError::Internal(cause) => Problem::from(cause),
-            other => Problem::Internal(other.into()),
-        })?;
+    app.classifier.prepare(id).await.map_err(|error| match error {
+        ClassifyError::UnknownModel => Problem::NotFound("model"),
+        ClassifyError::Unusable(cause) => unusable(format!("{cause:#}")),
+        ClassifyError::Internal(cause) => Problem::from(cause),
+        other => Problem::Internal(other.into()),
+    })?;
     let mut transaction = app.pool.begin().await?;
     model::activate(&mut transaction, id).await?;
     transaction.commit().await?;
     // Should the database go away just now, the next regular refresh brings it.
     if let Err(error) = app.classifier.refresh().await {
-        tracing::warn!(
-            error = format!("{error:#}"),
-            "an activation is not served yet"
-        );
+        tracing::warn!(error = format!("{error:#}"), "an activation is not served yet");
     }
     load(&app, id).await.map(axum::Json)
 }

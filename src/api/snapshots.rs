@@ -46,7 +46,7 @@ struct NewSnapshot {
     /// The same seed over the same images gives the same split.
     #[serde(default = "default_seed")]
     #[garde(range(min = 0, max = MAX_SEED))]
-    #[schema(minimum = 0, maximum = 9_007_199_254_740_991, default = 1)]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64, default = 1)]
     seed: i64,
 }
 
@@ -85,32 +85,17 @@ async fn create(
         Begun::Replayed(response) => return Ok(response),
     };
     let connection = creation.connection();
-    let dataset = dataset::find(connection, id)
-        .await?
-        .ok_or(Problem::NotFound("dataset"))?;
-    if dataset
-        .classes
-        .iter()
-        .all(|class| class.counts.accepted == 0)
-    {
+    let dataset = dataset::find(connection, id).await?.ok_or(Problem::NotFound("dataset"))?;
+    if dataset.classes.iter().all(|class| class.counts.accepted == 0) {
         let detail = "the dataset has no accepted image".to_owned();
         return Err(Problem::Unprocessable("empty_dataset", detail));
     }
-    let division = Division {
-        test_fraction: new.test_fraction,
-        seed: new.seed as u64,
-    };
+    let division = Division { test_fraction: new.test_fraction, seed: new.seed as u64 };
     let snapshot = snapshot::insert(&mut *connection, id, division).await?;
     queue::enqueue(&mut *connection, snapshot_freeze::task(snapshot)).await?;
     let created = snapshot::find(&mut *connection, snapshot).await?;
     let created = created.ok_or(Problem::NotFound("snapshot"))?;
-    creation
-        .answer(
-            StatusCode::ACCEPTED,
-            Some(format!("/snapshots/{snapshot}")),
-            &created,
-        )
-        .await
+    creation.answer(StatusCode::ACCEPTED, Some(format!("/snapshots/{snapshot}")), &created).await
 }
 
 #[derive(Deserialize, Validate, IntoParams)]
@@ -154,15 +139,11 @@ async fn list(
         ..SnapshotFilter::default()
     };
     let rows = snapshot::list(&app.pool, &filter, query.limit + 1).await?;
-    Ok(axum::Json(Page::cut(rows, query.limit, |snapshot| {
-        snapshot.id.0
-    })))
+    Ok(axum::Json(Page::cut(rows, query.limit, |snapshot| snapshot.id.0)))
 }
 
 async fn load(app: &App, id: SnapshotId) -> Result<Snapshot, Problem> {
-    snapshot::find(&app.pool, id)
-        .await?
-        .ok_or(Problem::NotFound("snapshot"))
+    snapshot::find(&app.pool, id).await?.ok_or(Problem::NotFound("snapshot"))
 }
 
 /// A snapshot with its split and leak count.
@@ -214,14 +195,9 @@ async fn images(
     Query(query): Query<ImagesQuery>,
 ) -> Result<axum::Json<Page<SnapshotImage>>, Problem> {
     load(&app, id).await?;
-    let filter = snapshot::ImageFilter {
-        split: query.split,
-        after: query.cursor,
-    };
+    let filter = snapshot::ImageFilter { split: query.split, after: query.cursor };
     let rows = snapshot::list_images(&app.pool, id, filter, query.limit + 1).await?;
-    Ok(axum::Json(Page::cut(rows, query.limit, |image| {
-        image.position
-    })))
+    Ok(axum::Json(Page::cut(rows, query.limit, |image| image.position)))
 }
 
 impl events::Job for Snapshot {
@@ -272,10 +248,7 @@ async fn cancel(
     if cancelled || snapshot.status == JobStatus::Cancelled {
         return Ok(axum::Json(snapshot));
     }
-    Err(Problem::Conflict(
-        "job_finished",
-        "the snapshot has ended already".into(),
-    ))
+    Err(Problem::Conflict("job_finished", "the snapshot has ended already".into()))
 }
 
 /// Try a failed or cancelled freezing again.
@@ -299,7 +272,5 @@ async fn retry(
     }
     queue::enqueue(&mut *transaction, snapshot_freeze::task(id)).await?;
     transaction.commit().await?;
-    load(&app, id)
-        .await
-        .map(|snapshot| (StatusCode::ACCEPTED, axum::Json(snapshot)))
+    load(&app, id).await.map(|snapshot| (StatusCode::ACCEPTED, axum::Json(snapshot)))
 }

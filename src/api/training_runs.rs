@@ -56,13 +56,8 @@ struct Recipes {
     responses((status = 200, description = "The recipes", body = Recipes), Failures)
 )]
 async fn recipes() -> axum::Json<Recipes> {
-    let named = |(name, recipe): (&str, Recipe)| NamedRecipe {
-        name: name.to_owned(),
-        recipe,
-    };
-    axum::Json(Recipes {
-        items: training::originals().into_iter().map(named).collect(),
-    })
+    let named = |(name, recipe): (&str, Recipe)| NamedRecipe { name: name.to_owned(), recipe };
+    axum::Json(Recipes { items: training::originals().into_iter().map(named).collect() })
 }
 
 /// What to train.
@@ -79,7 +74,7 @@ struct NewTrainingRun {
     /// Seed of weights, dropout, order and augmentation: the same seed gives the same model.
     #[serde(default = "default_seed")]
     #[garde(range(min = 0, max = MAX_SEED))]
-    #[schema(minimum = 0, maximum = 9_007_199_254_740_991, default = 1)]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64, default = 1)]
     seed: i64,
 }
 
@@ -99,8 +94,7 @@ async fn create(
     Json { value: new, body }: Json<NewTrainingRun>,
 ) -> Result<Response, Problem> {
     new.recipe.validate().map_err(|errors| {
-        let named =
-            |e: crate::model::FieldError| FieldError::new(format!("recipe.{}", e.field), e.message);
+        let named = |e: crate::model::FieldError| FieldError::new(format!("recipe.{}", e.field), e.message);
         Problem::Invalid(errors.into_iter().map(named).collect())
     })?;
     let mut creation = match key.begin(&app.pool, &body).await? {
@@ -111,38 +105,20 @@ async fn create(
     let snapshot = snapshot::find(&mut *connection, new.snapshot_id).await?;
     let snapshot = snapshot.ok_or(Problem::NotFound("snapshot"))?;
     if snapshot.status != JobStatus::Succeeded {
-        return Err(Problem::Conflict(
-            "snapshot_not_ready",
-            "the snapshot is not frozen".into(),
-        ));
+        return Err(Problem::Conflict("snapshot_not_ready", "the snapshot is not frozen".into()));
     }
     if snapshot.missing > 0 {
         let detail = format!("{} pictures of the snapshot are gone", snapshot.missing);
         return Err(Problem::Conflict("snapshot_incomplete", detail));
     }
-    let NewTrainingRun {
-        snapshot_id,
-        recipe,
-        seed,
-    } = new;
+    let NewTrainingRun { snapshot_id, recipe, seed } = new;
     let pictures = i64::from(snapshot.counts.train);
-    let new = NewRun {
-        snapshot: snapshot_id,
-        recipe,
-        seed,
-        pictures,
-    };
+    let new = NewRun { snapshot: snapshot_id, recipe, seed, pictures };
     let id = training::insert(&mut *connection, &new).await?;
     queue::enqueue(&mut *connection, training_run::task(id)).await?;
     let created = training::find(&mut *connection, id).await?;
     let created = created.ok_or(Problem::NotFound("training run"))?;
-    creation
-        .answer(
-            StatusCode::ACCEPTED,
-            Some(format!("/training-runs/{id}")),
-            &created,
-        )
-        .await
+    creation.answer(StatusCode::ACCEPTED, Some(format!("/training-runs/{id}")), &created).await
 }
 
 #[derive(Deserialize, Validate, IntoParams)]
@@ -196,9 +172,7 @@ async fn list(
 }
 
 pub(super) async fn load(app: &App, id: TrainingRunId) -> Result<TrainingRun, Problem> {
-    training::find(&app.pool, id)
-        .await?
-        .ok_or(Problem::NotFound("training run"))
+    training::find(&app.pool, id).await?.ok_or(Problem::NotFound("training run"))
 }
 
 /// A training run: where it stands and what came out.
@@ -267,10 +241,7 @@ async fn cancel(
     if cancelled || run.status == JobStatus::Cancelled {
         return Ok(axum::Json(run));
     }
-    Err(Problem::Conflict(
-        "job_finished",
-        "the training run has ended already".into(),
-    ))
+    Err(Problem::Conflict("job_finished", "the training run has ended already".into()))
 }
 
 /// Go on with a failed or cancelled training run.
@@ -295,7 +266,5 @@ async fn retry(
     }
     queue::enqueue(&mut *transaction, training_run::task(id)).await?;
     transaction.commit().await?;
-    load(&app, id)
-        .await
-        .map(|run| (StatusCode::ACCEPTED, axum::Json(run)))
+    load(&app, id).await.map(|run| (StatusCode::ACCEPTED, axum::Json(run)))
 }

@@ -79,7 +79,8 @@ pub struct ModelFilter {
     pub dataset: Option<DatasetId>,
     /// Older than this one.
     pub before: Option<ModelId>,
-    only: Option<ModelId>,
+    /// This one alone.
+    pub only: Option<ModelId>,
 }
 
 /// Up to `limit` models, newest first.

@@ -138,7 +138,8 @@ pub struct SnapshotFilter {
     pub status: Option<JobStatus>,
     /// Older than this one.
     pub before: Option<SnapshotId>,
-    only: Option<SnapshotId>,
+    /// This one alone.
+    pub only: Option<SnapshotId>,
 }
 
 /// Up to `limit` snapshots, newest first.

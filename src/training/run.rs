@@ -135,7 +135,8 @@ pub struct RunFilter {
     pub status: Option<JobStatus>,
     /// Older than this one.
     pub before: Option<TrainingRunId>,
-    only: Option<TrainingRunId>,
+    /// This one alone.
+    pub only: Option<TrainingRunId>,
 }
 
 /// Up to `limit` runs, newest first.

@@ -10,6 +10,7 @@ mod migrations;
 mod model;
 mod queue;
 mod review;
+mod scrape_job;
 mod snapshot;
 mod source;
 mod support;

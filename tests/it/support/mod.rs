@@ -5,7 +5,6 @@ pub(crate) mod drawn;
 pub(crate) mod fleet;
 mod process;
 pub(crate) mod origin;
-mod process;
 pub(crate) mod rekognition;
 pub(crate) mod s3;
 pub(crate) mod service;
