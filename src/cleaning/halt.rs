@@ -26,6 +26,7 @@ pub enum Halt {
 
 impl Halt {
     /// Of several reasons the one to act on: what no retry mends before what a retry mends.
+    #[must_use]
     pub fn worse(self, other: Self) -> Self {
         if other.rank() > self.rank() {
             other

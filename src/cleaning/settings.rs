@@ -10,7 +10,7 @@ use crate::db::{ClassId, Sha256};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TaggerName {
-    /// Amazon Rekognition's DetectLabels.
+    /// Amazon Rekognition's `DetectLabels`.
     Rekognition,
 }
 

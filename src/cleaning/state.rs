@@ -40,10 +40,9 @@ impl Basis {
     /// A person's decision, else the worst of the verdicts that count; unchecked images are accepted.
     fn wanted(&self) -> ImageState {
         match self.decision {
-            Some(Decision::Keep | Decision::Reclass) => ImageState::Accepted,
             Some(Decision::Reject) => ImageState::Rejected,
             None if self.flagged || self.unscannable => ImageState::Flagged,
-            None => ImageState::Accepted,
+            Some(Decision::Keep | Decision::Reclass) | None => ImageState::Accepted,
         }
     }
 

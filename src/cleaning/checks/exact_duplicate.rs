@@ -23,15 +23,14 @@ impl Check for ExactDuplicate {
             )
             .fetch_all(scene.pool)
             .await?;
-            Ok(of(rows
-                .into_iter()
-                .map(|row| (row.name, row.times))
-                .collect()))
+            let sightings: Vec<(String, i64)> =
+                rows.into_iter().map(|row| (row.name, row.times)).collect();
+            Ok(of(&sightings))
         })
     }
 }
 
-fn of(sightings: Vec<(String, i64)>) -> Finding {
+fn of(sightings: &[(String, i64)]) -> Finding {
     let names: Vec<&str> = sightings.iter().map(|(class, _)| class.as_str()).collect();
     let conflict = names.len() > 1;
     let names = names.join(" and ");
@@ -53,8 +52,8 @@ mod tests {
 
     #[test]
     fn two_classes_are_a_conflict_and_two_sightings_of_one_are_not() {
-        assert_eq!(of(vec![("cat".into(), 2)]).outcome, Outcome::Passed);
-        let conflict = of(vec![("cat".into(), 1), ("dog".into(), 1)]);
+        assert_eq!(of(&[("cat".into(), 2)]).outcome, Outcome::Passed);
+        let conflict = of(&[("cat".into(), 1), ("dog".into(), 1)]);
         assert_eq!(conflict.outcome, Outcome::Flagged);
         assert_eq!(conflict.reason, "the same bytes were given as cat and dog");
     }
