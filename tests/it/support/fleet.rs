@@ -14,7 +14,7 @@ use super::rekognition::{RekognitionStandIn, labelled};
 use super::service::{Service, TestWorker, service};
 
 /// Long enough for any of these small jobs on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// The label model of the stand-in.
 pub(crate) const VERSION: &str = "3.0";
 /// What the tagger says of the reference.

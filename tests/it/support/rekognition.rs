@@ -89,7 +89,7 @@ pub(crate) fn labelled(version: &str, names: &[&str]) -> Answer {
     (200, json!({"Labels": labels, "LabelModelVersion": version}))
 }
 
-/// An error as the awsJson1_1 protocol spells it.
+/// An error as the `awsJson1_1` protocol spells it.
 pub(crate) fn failure(status: u16, code: &str, message: &str) -> Answer {
     (
         status,
