@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What this process knows of the database's availability.
 #[derive(Debug, Default)]
@@ -42,8 +42,30 @@ impl Outage {
         self.0.lock().expect("no holder panics").ended = Some(Instant::now());
     }
 
-    /// When the last outage ended; `None` when there was none, or while one lasts.
-    pub(super) fn ended(&self) -> Option<Instant> {
-        self.0.lock().expect("no holder panics").ended
+    /// Whether one lasts, as far as this process knows.
+    pub(super) fn lasts(&self) -> bool {
+        self.0.lock().expect("no holder panics").since.is_some()
+    }
+
+    /// Whether none lasts and the last one ended longer than `period` ago.
+    pub(super) fn over_for(&self, period: Duration) -> bool {
+        let state = self.0.lock().expect("no holder panics");
+        state.since.is_none() && state.ended.is_none_or(|ended| ended.elapsed() > period)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_not_over_while_it_lasts_nor_right_after() {
+        let outage = Outage::default();
+        assert!(outage.over_for(Duration::ZERO));
+        outage.failed(&"refused");
+        assert!(outage.lasts() && !outage.over_for(Duration::ZERO));
+        outage.answered();
+        assert!(!outage.lasts() && !outage.over_for(Duration::from_secs(60)));
+        assert!(outage.over_for(Duration::ZERO));
     }
 }

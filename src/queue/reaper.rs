@@ -23,11 +23,15 @@ pub(super) async fn reap(shared: Arc<Shared>, shutdown: CancellationToken) {
             sleep(shared.settings.sweep).await;
             notice_pause(&shared, last.elapsed());
             last = Instant::now();
-            if !due(&shared) {
+            let swept = if shared.outage.lasts() {
+                // The first to reach the database again must not sweep: live workers renew first.
+                timeout(shared.settings.lease, probe(&shared)).await
+            } else if shared.outage.over_for(shared.settings.lease) {
+                let limit = shared.settings.lease.max(Duration::from_secs(30));
+                timeout(limit, sweep(&shared)).await
+            } else {
                 continue;
-            }
-            let limit = shared.settings.lease.max(Duration::from_secs(30));
-            let swept = timeout(limit, sweep(&shared)).await;
+            };
             match swept.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut)) {
                 Ok(()) => shared.outage.answered(),
                 Err(error) => shared.outage.failed(&error),
@@ -44,12 +48,11 @@ fn notice_pause(shared: &Shared, gap: Duration) {
     }
 }
 
-/// Whether live workers had a lease's time to renew since this process was cut off.
-fn due(shared: &Shared) -> bool {
-    shared
-        .outage
-        .ended()
-        .is_none_or(|ended| ended.elapsed() > shared.settings.lease)
+async fn probe(shared: &Shared) -> sqlx::Result<()> {
+    sqlx::query("select 1")
+        .execute(&shared.pool)
+        .await
+        .map(drop)
 }
 
 async fn sweep(shared: &Shared) -> sqlx::Result<()> {
@@ -59,7 +62,7 @@ async fn sweep(shared: &Shared) -> sqlx::Result<()> {
     if !store::may_sweep(&mut transaction, settings.lease).await? {
         return Ok(());
     }
-    for (id, kind) in store::rescue(&mut transaction, settings.lease * 2).await? {
+    for (id, kind) in store::rescue(&mut transaction, settings.poll * 2).await? {
         tracing::warn!(task = %id, kind, "a task was rescued from a worker that went silent");
         counter!("queue_tasks_rescued_total", "kind" => kind).increment(1);
     }

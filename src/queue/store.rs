@@ -241,7 +241,8 @@ pub(super) async fn settle(
 }
 
 /// Whether this transaction may sweep: it is the only one (until its end), and the server has run
-/// for longer than a lease, so that live workers had the time to renew theirs after a restart.
+/// for longer than a lease, so that live workers had the time to renew theirs after a restart. A
+/// worker that is paused in its sweep loses the transaction, or nobody could sweep meanwhile.
 pub(super) async fn may_sweep(
     connection: &mut PgConnection,
     lease: Duration,
@@ -249,20 +250,22 @@ pub(super) async fn may_sweep(
     sqlx::query_scalar!(
         r#"
         select pg_postmaster_start_time() < now() - make_interval(secs => $1)
+            and set_config('idle_in_transaction_session_timeout', $2, true) is not null
             and pg_try_advisory_xact_lock(hashtextextended('shipshape.tasks.sweep', 0)) as "may!"
         "#,
         lease.as_secs_f64(),
+        format!("{}ms", lease.as_millis()),
     )
     .fetch_one(connection)
     .await
 }
 
 /// Makes the tasks whose lease expired available again while they have attempts left. Those that
-/// died more than once return at different times, spread over about `spread`: whichever of them
-/// brings its worker down should not take the others with it again.
+/// died more than once return one by one, `apart` from each other: whichever of them brings its
+/// worker down should not take the others with it again.
 pub(super) async fn rescue(
     connection: &mut PgConnection,
-    spread: Duration,
+    apart: Duration,
 ) -> sqlx::Result<Vec<(TaskId, String)>> {
     let rescued = sqlx::query!(
         r#"
@@ -271,20 +274,25 @@ pub(super) async fn rescue(
             where state = 'running' and lease_until < now() and attempt < max_attempts
             for update skip locked
         ),
+        turns as (
+            select id, row_number() over (partition by attempt > 1 order by id) as turn from expired
+            join tasks using (id)
+        ),
         rescued as (
             update tasks
             set state = 'available', lease_token = null, lease_until = null,
-                run_at = now() + make_interval(secs => (attempt - 1) * random() * $1::float8),
+                run_at = now()
+                    + make_interval(secs => (attempt > 1)::int * (turn - 1) * $1::float8),
                 error_code = 'lease_expired',
                 error = 'the worker ' || coalesce(worker, '?') || ' stopped renewing its lease'
-            from expired
-            where tasks.id = expired.id
+            from turns
+            where tasks.id = turns.id
             returning tasks.id, kind, lane
         )
         select id as "id: TaskId", kind, pg_notify('task_available', lane::text)::text as told
         from rescued
         "#,
-        spread.as_secs_f64(),
+        apart.as_secs_f64(),
     )
     .fetch_all(connection)
     .await?;

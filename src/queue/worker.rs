@@ -21,6 +21,8 @@ use crate::db::TaskId;
 
 /// Connections for leases, claims, sweeps and notifications.
 const CONNECTIONS: u32 = 4;
+/// How long a renewal waits for one of them before it is tried again.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long dropped tasks may take to be given back once the deadline has passed.
 const LAST_WRITES: Duration = Duration::from_secs(2);
 
@@ -117,7 +119,7 @@ impl Worker {
     pub fn new(pool: &PgPool, handlers: Vec<Arc<dyn Handler>>, settings: Settings) -> Self {
         let own = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
-            .acquire_timeout(settings.lease / 3)
+            .acquire_timeout(settings.lease.min(ACQUIRE_TIMEOUT))
             .connect_lazy_with(pool.connect_options().as_ref().clone());
         let count = handlers.len();
         let handlers: HashMap<_, _> = handlers
@@ -171,7 +173,7 @@ impl Worker {
             timeout(LAST_WRITES, tasks.wait()).await.ok();
         }
         reaping.abort();
-        shared.pool.close().await;
+        timeout(LAST_WRITES, shared.pool.close()).await.ok();
         tracing::info!(worker = name, "the worker has stopped");
     }
 }

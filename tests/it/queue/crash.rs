@@ -110,7 +110,7 @@ async fn a_stopping_worker_gives_its_tasks_back_at_no_cost() {
     noted(pool, "begun", polite).await;
     noted(pool, "begun", stubborn).await;
     process.signal(Signal::TERM);
-    eventually("the worker ends", Duration::from_secs(4), async || {
+    eventually("the worker ends", Duration::from_secs(10), async || {
         process.ended().is_some()
     })
     .await;

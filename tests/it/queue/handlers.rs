@@ -131,7 +131,10 @@ impl Noting {
             note(&self.pool, context.task.id, "refused").await?;
             return Err(error);
         }
-        tokio::time::sleep(pause).await;
+        if !pause.is_zero() {
+            note(&self.pool, context.task.id, "held").await?;
+            tokio::time::sleep(pause).await;
+        }
         note(&mut *transaction, context.task.id, "outcome").await?;
         context.complete(&mut transaction).await?;
         transaction.commit().await?;

@@ -103,7 +103,7 @@ async fn a_transaction_that_holds_its_task_cannot_be_cancelled_half_way() {
     let subject = Uuid::now_v7();
     let task = NewTask::new(Kind::Hold.name(), Lane::Net, subject);
     let id = queue::enqueue(pool, task).await.unwrap();
-    noted(pool, "begun", id).await;
+    noted(pool, "held", id).await;
     // It waits for the transaction, which then completes the task: nothing is left to cancel.
     assert_eq!(queue::cancel(pool, subject).await.unwrap(), 0);
     assert_eq!(row(pool, id).await.state, "succeeded");

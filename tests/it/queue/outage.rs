@@ -69,15 +69,19 @@ async fn an_outage_longer_than_the_lease_burns_no_attempt() {
     let pool = &database.pool;
     let mut proxy = Proxy::before(&database.url);
     let through = db::connect(&proxy.url, 4).await.unwrap();
-    let worker = Local::start(&through, settings());
+    let lease = Settings {
+        lease: Duration::from_secs(2),
+        ..settings()
+    };
+    let worker = Local::start(&through, lease);
     // The first wants to write during the outage, the second after it.
     let first = put(pool, Kind::Record, json!({ "millis": 1000 })).await;
-    let second = put(pool, Kind::Record, json!({ "millis": 4000 })).await;
+    let second = put(pool, Kind::Record, json!({ "millis": 6000 })).await;
     noted(pool, "begun", first).await;
     noted(pool, "begun", second).await;
-    proxy.cut();
+    proxy.cut().await;
     let during = put(pool, Kind::Record, json!({ "millis": 0 })).await;
-    tokio::time::sleep(Duration::from_millis(2500)).await;
+    tokio::time::sleep(Duration::from_millis(4000)).await;
     assert_eq!(notes(pool, "outcome", None).await, 0);
     proxy.restore();
     for id in [first, second, during] {
@@ -131,8 +135,9 @@ impl Proxy {
     }
 
     /// Ends every connection and refuses new ones.
-    fn cut(&mut self) {
+    async fn cut(&mut self) {
         self.open.abort();
+        (&mut self.open).await.unwrap_err();
         std::fs::remove_file(self.folder.path().join(SOCKET)).unwrap();
     }
 
