@@ -22,32 +22,16 @@ const WARM_UP: u64 = 3;
 /// User and system time of the whole process in seconds, to a hundredth.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux has /proc");
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or("")
-        .split_whitespace()
-        .collect();
-    let ticks = |at: usize| {
-        fields
-            .get(at)
-            .and_then(|v| v.parse::<f64>().ok())
-            .unwrap_or(0.0)
-    };
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|v| v.parse::<f64>().ok()).unwrap_or(0.0);
     (ticks(11) + ticks(12)) / 100.0
 }
 
 /// The largest resident memory so far, in megabytes.
 fn peak_megabytes() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux has /proc");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .unwrap_or("");
-    let kilobytes = line
-        .split_whitespace()
-        .next()
-        .and_then(|v| v.parse::<f64>().ok());
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("");
+    let kilobytes = line.split_whitespace().next().and_then(|v| v.parse::<f64>().ok());
     kilobytes.unwrap_or(0.0) / 1024.0
 }
 
@@ -62,45 +46,23 @@ struct Run {
 impl Run {
     fn new() -> Self {
         let (conv, dense, dropout) = (vec![32, 64, 128], vec![64], vec![0.5]);
-        let architecture = Architecture {
-            image_size: 150,
-            conv,
-            dense,
-            dropout,
-            classes: 5,
-        };
+        let architecture = Architecture { image_size: 150, conv, dense, dropout, classes: 5 };
         let network = Network::new(&architecture, Initializer::GlorotUniform, 1);
         let mut stream = Stream::new(1, Purpose::Augment, 0, 0);
         Self {
-            moments: network
-                .variables()
-                .iter()
-                .map(|v| Moments::zeros(v.data.len()))
-                .collect(),
+            moments: network.variables().iter().map(|v| Moments::zeros(v.data.len())).collect(),
             workspace: Workspace::new(&network, BATCH),
-            pixels: (0..BATCH * architecture.input_len())
-                .map(|_| stream.unit())
-                .collect(),
+            pixels: (0..BATCH * architecture.input_len()).map(|_| stream.unit()).collect(),
             labels: (0..BATCH as u32).map(|i| i % 5).collect(),
             network,
         }
     }
 
     fn step(&mut self, step: u64) -> f64 {
-        let position = Position {
-            seed: 1,
-            epoch: step,
-            example: 0,
-        };
-        let result = self
-            .workspace
-            .run(&self.network, &self.pixels, &self.labels, position);
+        let position = Position { seed: 1, epoch: step, example: 0 };
+        let result = self.workspace.run(&self.network, &self.pixels, &self.labels, position);
         let adam = Adam::at(step, 0.001);
-        let variables = self
-            .network
-            .variables_mut()
-            .iter_mut()
-            .zip(&mut self.moments);
+        let variables = self.network.variables_mut().iter_mut().zip(&mut self.moments);
         for ((variable, moments), gradient) in variables.zip(&self.workspace.gradients) {
             adam.update(&mut variable.data, moments, gradient);
         }
@@ -109,9 +71,7 @@ impl Run {
 }
 
 fn main() {
-    let steps = std::env::var("SHIPSHAPE_BENCH_STEPS")
-        .ok()
-        .and_then(|v| v.parse().ok());
+    let steps = std::env::var("SHIPSHAPE_BENCH_STEPS").ok().and_then(|v| v.parse().ok());
     let steps: u64 = steps.unwrap_or(12);
     let mut run = Run::new();
     for step in 1..=WARM_UP {

@@ -85,51 +85,29 @@ impl App {
         let sources = sources(&config)?;
         let tagger = Tagger::Rekognition(rekognition(&config).await);
         let classifier = classifier(&pool, &blobs, &shutdown).await?;
-        Ok(Self {
-            config,
-            pool,
-            blobs,
-            fetcher,
-            sources,
-            tagger,
-            classifier,
-            metrics,
-            shutdown,
-        })
+        Ok(Self { config, pool, blobs, fetcher, sources, tagger, classifier, metrics, shutdown })
     }
 
     /// Gives labels within the shared pace and the budget of a cleaning job; `stop` ends its waiting.
     pub fn labeller(&self, job: CleaningJobId, stop: CancellationToken) -> Labeller<'_> {
         let interval = Duration::try_from_secs_f64(self.config.rekognition_rate.recip());
         let interval = interval.unwrap_or(Duration::MAX);
-        let terms = Terms {
-            interval,
-            price_usd: self.config.rekognition_price,
-        };
+        let terms = Terms { interval, price_usd: self.config.rekognition_price };
         Labeller::new(&self.pool, &self.tagger, job, terms, stop)
     }
 }
 
 /// Downloads by the settings; the turns of the hosts are shared by all processes on the database.
 fn fetcher(config: &Config, pool: &PgPool) -> anyhow::Result<Fetcher> {
-    let allowed = config
-        .allow_hosts
-        .iter()
-        .filter(|host| !host.trim().is_empty());
+    let allowed = config.allow_hosts.iter().filter(|host| !host.trim().is_empty());
     let policy = FetchPolicy {
         user_agent: config.user_agent(),
-        allow_hosts: allowed
-            .map(|host| host.parse::<HostPort>())
-            .collect::<Result<_, _>>()?,
+        allow_hosts: allowed.map(|host| host.parse::<HostPort>()).collect::<Result<_, _>>()?,
         host_rate: config.host_rate,
         host_concurrency: config.host_concurrency,
         ..FetchPolicy::default()
     };
-    Fetcher::with(
-        policy,
-        Arc::new(SystemLookup),
-        Arc::new(SharedPace::new(pool.clone())),
-    )
+    Fetcher::with(policy, Arc::new(SystemLookup), Arc::new(SharedPace::new(pool.clone())))
 }
 
 fn sources(config: &Config) -> anyhow::Result<Sources> {
@@ -142,17 +120,12 @@ fn sources(config: &Config) -> anyhow::Result<Sources> {
 /// A tagger on this machine is a stand-in: it gets made-up credentials, so that none are needed and no real ones leave.
 async fn rekognition(config: &Config) -> Rekognition {
     let endpoint = config.rekognition_url.clone();
-    let url = endpoint
-        .as_deref()
-        .and_then(|endpoint| url::Url::parse(endpoint).ok());
-    let loopback = url
-        .as_ref()
-        .and_then(url::Url::host)
-        .is_some_and(|host| match host {
-            url::Host::Domain(name) => name == "localhost",
-            url::Host::Ipv4(address) => address.is_loopback(),
-            url::Host::Ipv6(address) => address.is_loopback(),
-        });
+    let url = endpoint.as_deref().and_then(|endpoint| url::Url::parse(endpoint).ok());
+    let loopback = url.as_ref().and_then(url::Url::host).is_some_and(|host| match host {
+        url::Host::Domain(name) => name == "localhost",
+        url::Host::Ipv4(address) => address.is_loopback(),
+        url::Host::Ipv6(address) => address.is_loopback(),
+    });
     match endpoint {
         Some(endpoint) if loopback => Rekognition::stand_in(endpoint).await,
         endpoint => Rekognition::new(endpoint).await,

@@ -119,7 +119,7 @@ async fn start(config: Config) -> anyhow::Result<Started> {
 fn spawn_worker(app: &Arc<App>, workers: Workers) -> JoinHandle<()> {
     let lanes = workers.lanes.into_iter().filter(|(_, count)| *count > 0).collect();
     let settings = Settings { lanes, ..Settings::default() };
-    let worker = Worker::new(app.pool.clone(), tasks::handlers(app), settings);
+    let worker = Worker::new(&app.pool, tasks::handlers(app), settings);
     tokio::spawn(worker.run(app.shutdown.clone()))
 }
 

@@ -31,11 +31,7 @@ pub struct Config {
     #[arg(long, env = "SHIPSHAPE_BLOBS")]
     pub blobs: Option<String>,
     /// Base URL of Bing.
-    #[arg(
-        long,
-        env = "SHIPSHAPE_BING_URL",
-        default_value = "https://www.bing.com"
-    )]
+    #[arg(long, env = "SHIPSHAPE_BING_URL", default_value = "https://www.bing.com")]
     pub bing_url: url::Url,
     /// `host:port` list that the fetch guard lets through although private, for tests and intranets.
     #[arg(long, env = "SHIPSHAPE_ALLOW_HOSTS", value_delimiter = ',')]
@@ -80,9 +76,7 @@ impl Config {
             return Ok(std::path::absolute(data)?);
         }
         let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
-        let base = std::env::var_os("XDG_DATA_HOME")
-            .map(PathBuf::from)
-            .or_else(home);
+        let base = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(home);
         let base = base.ok_or_else(|| anyhow::anyhow!("no HOME: set SHIPSHAPE_DATA"))?;
         Ok(base.join("shipshape"))
     }

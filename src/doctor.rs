@@ -53,11 +53,7 @@ async fn files(pool: &PgPool, blobs: &Blobs) -> anyhow::Result<Vec<String>> {
     .fetch_all(pool)
     .await?;
     for image in images {
-        let place = if image.quarantined {
-            Key::Flagged
-        } else {
-            Key::Image
-        };
+        let place = if image.quarantined { Key::Flagged } else { Key::Image };
         wanted.insert(place(image.dataset, image.sha256).to_string());
         wanted.insert(Key::Thumbnail(image.sha256).to_string());
     }
@@ -79,11 +75,7 @@ async fn files(pool: &PgPool, blobs: &Blobs) -> anyhow::Result<Vec<String>> {
     for prefix in ["datasets/", "thumbnails/", "models/"] {
         there.extend(blobs.list(prefix).await?);
     }
-    let missing = wanted
-        .difference(&there)
-        .map(|path| format!("{path} is missing"));
-    let orphans = there
-        .difference(&wanted)
-        .map(|path| format!("no row points to {path}"));
+    let missing = wanted.difference(&there).map(|path| format!("{path} is missing"));
+    let orphans = there.difference(&wanted).map(|path| format!("no row points to {path}"));
     Ok(missing.chain(orphans).collect())
 }

@@ -9,11 +9,7 @@ pub fn log(json: bool, default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start (a test, say) keeps the first subscriber.
-    let started = if json {
-        builder.json().try_init()
-    } else {
-        builder.try_init()
-    };
+    let started = if json { builder.json().try_init() } else { builder.try_init() };
     if let Err(error) = started {
         tracing::debug!(error, "logging had started before");
     }

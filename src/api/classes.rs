@@ -19,10 +19,8 @@ use crate::dataset::{self, Dataset, NewClass};
 use crate::db::{ClassId, DatasetId};
 
 /// The routes of this file.
-pub fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(add_class))
-        .routes(routes!(change_class, remove_class))
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(add_class)).routes(routes!(change_class, remove_class))
 }
 
 /// Add a class.
@@ -49,21 +47,11 @@ async fn add_class(
         Begun::Replayed(response) => return Ok(response),
     };
     let connection = creation.connection();
-    dataset::find(connection, id)
-        .await?
-        .ok_or(Problem::NotFound("dataset"))?;
+    dataset::find(connection, id).await?.ok_or(Problem::NotFound("dataset"))?;
     let added = dataset::add_class(connection, id, &class).await?;
     added.map_err(|_| taken("class", &class.name))?;
-    let dataset = dataset::find(connection, id)
-        .await?
-        .ok_or(Problem::NotFound("dataset"))?;
-    creation
-        .answer(
-            StatusCode::CREATED,
-            Some(format!("/datasets/{id}")),
-            &dataset,
-        )
-        .await
+    let dataset = dataset::find(connection, id).await?.ok_or(Problem::NotFound("dataset"))?;
+    creation.answer(StatusCode::CREATED, Some(format!("/datasets/{id}")), &dataset).await
 }
 
 /// What changes in a class.
@@ -85,9 +73,7 @@ pub(super) async fn class_id(
     dataset: DatasetId,
     name: &str,
 ) -> Result<ClassId, Problem> {
-    dataset::find_class(&app.pool, dataset, name)
-        .await?
-        .ok_or(Problem::NotFound("class"))
+    dataset::find_class(&app.pool, dataset, name).await?.ok_or(Problem::NotFound("class"))
 }
 
 /// Rename a class or change its phrases.
@@ -137,8 +123,5 @@ async fn remove_class(
     if dataset::remove_class(&app.pool, class).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
-    Err(Problem::Conflict(
-        "class_in_use",
-        "images still have this class".into(),
-    ))
+    Err(Problem::Conflict("class_in_use", "images still have this class".into()))
 }

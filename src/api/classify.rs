@@ -24,7 +24,7 @@ use crate::picture::Rejection;
 const FRAMING: usize = 64 * 1024;
 
 /// The routes of this file.
-pub fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(classify))
 }
 
@@ -47,10 +47,7 @@ struct ClassifyQuery {
 
 /// A form with the photo.
 #[derive(ToSchema)]
-#[expect(
-    dead_code,
-    reason = "shown in the document; the body is read part by part"
-)]
+#[expect(dead_code, reason = "shown in the document; the body is read part by part")]
 struct PhotoForm {
     /// The photo's bytes.
     #[schema(value_type = String, content_media_type = "application/octet-stream")]
@@ -91,10 +88,7 @@ async fn classify(
 ) -> Result<axum::Json<Answer>, Problem> {
     let target = match (&query.dataset, query.model) {
         (Some(_), Some(_)) => {
-            return Err(Problem::invalid(
-                "model",
-                "name a dataset or a model, not both",
-            ));
+            return Err(Problem::invalid("model", "name a dataset or a model, not both"));
         }
         (Some(dataset), None) => Target::Dataset(dataset),
         (None, Some(model)) => Target::Model(model),
@@ -120,15 +114,8 @@ fn too_large() -> Problem {
 
 async fn photo(request: Request) -> Result<Bytes, Problem> {
     let declared = request.headers().get(header::CONTENT_TYPE);
-    let declared = declared
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let kind = declared
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let declared = declared.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match kind.as_str() {
         "image/jpeg" | "image/png" | "image/webp" | "image/gif" => {
             read_body(request, MAX_PHOTO_BYTES).await
@@ -147,9 +134,7 @@ async fn from_json(request: Request) -> Result<Bytes, Problem> {
     let body = read_body(request, MAX_PHOTO_BYTES / 3 * 4 + FRAMING).await?;
     let PhotoText { image_base64 } = parse_json(&body)?;
     let decoded = base64::engine::general_purpose::STANDARD.decode(image_base64);
-    decoded
-        .map(Bytes::from)
-        .map_err(|_| Problem::invalid("image_base64", "is not base64"))
+    decoded.map(Bytes::from).map_err(|_| Problem::invalid("image_base64", "is not base64"))
 }
 
 async fn from_form(request: Request) -> Result<Bytes, Problem> {
@@ -162,11 +147,7 @@ async fn from_form(request: Request) -> Result<Bytes, Problem> {
     let form = Multipart::from_request(whole, &()).await;
     let mut form = form.map_err(|rejection| broken(&rejection.body_text()))?;
     let mut photo = None;
-    while let Some(field) = form
-        .next_field()
-        .await
-        .map_err(|e| broken(&e.body_text()))?
-    {
+    while let Some(field) = form.next_field().await.map_err(|e| broken(&e.body_text()))? {
         if field.name() != Some("image") {
             let name = field.name().unwrap_or_default().to_owned();
             return Err(Problem::invalid(name, "the form has one field, image"));

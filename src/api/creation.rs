@@ -13,7 +13,7 @@ use crate::db::idempotency::{self, Stored};
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The client's key, with the route it is for; absent when the client sent none.
-pub struct IdempotencyKey {
+pub(super) struct IdempotencyKey {
     key: Option<String>,
     route: String,
 }
@@ -27,20 +27,14 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
             None => None,
             Some(value) => Some(parse_key(value)?),
         };
-        Ok(Self {
-            key,
-            route: format!("{} {}", parts.method, parts.uri.path()),
-        })
+        Ok(Self { key, route: format!("{} {}", parts.method, parts.uri.path()) })
     }
 }
 
 fn parse_key(value: &HeaderValue) -> Result<String, Problem> {
     match value.to_str() {
         Ok(text) if (1..=255).contains(&text.len()) => Ok(text.to_owned()),
-        _ => Err(Problem::invalid(
-            "Idempotency-Key",
-            "must be 1 to 255 visible ASCII characters",
-        )),
+        _ => Err(Problem::invalid("Idempotency-Key", "must be 1 to 255 visible ASCII characters")),
     }
 }
 
@@ -48,14 +42,14 @@ fn parse_key(value: &HeaderValue) -> Result<String, Problem> {
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "its fields are read by the derive alone")]
-pub struct IdempotencyHeader {
+pub(super) struct IdempotencyHeader {
     /// Repeats of a create with the same key answer what the first one answered; kept 24 hours.
     #[param(rename = "Idempotency-Key", max_length = 255)]
     key: Option<String>,
 }
 
 /// Either the transaction to create in, or the answer that the first request with this key got.
-pub enum Begun {
+pub(super) enum Begun {
     /// Create in here, then answer by [`Creation::answer`].
     New(Creation),
     /// The stored answer.
@@ -63,7 +57,7 @@ pub enum Begun {
 }
 
 /// An open transaction that ends with the stored answer.
-pub struct Creation {
+pub(super) struct Creation {
     transaction: Transaction<'static, Postgres>,
     key: IdempotencyKey,
     digest: Sha256,
@@ -71,22 +65,14 @@ pub struct Creation {
 
 impl IdempotencyKey {
     /// Opens the transaction of a create. A concurrent request with the same key waits here until the first ends.
-    pub async fn begin(self, pool: &PgPool, body: &[u8]) -> Result<Begun, Problem> {
+    pub(super) async fn begin(self, pool: &PgPool, body: &[u8]) -> Result<Begun, Problem> {
         let mut transaction = pool.begin().await?;
         let digest = Sha256::of(body);
         let Some(key) = &self.key else {
-            return Ok(Begun::New(Creation {
-                transaction,
-                key: self,
-                digest,
-            }));
+            return Ok(Begun::New(Creation { transaction, key: self, digest }));
         };
         match idempotency::claim(&mut transaction, &self.route, key, digest).await? {
-            None => Ok(Begun::New(Creation {
-                transaction,
-                key: self,
-                digest,
-            })),
+            None => Ok(Begun::New(Creation { transaction, key: self, digest })),
             Some(stored) => replay(stored, digest).map(Begun::Replayed),
         }
     }
@@ -99,15 +85,9 @@ fn replay(stored: Stored, digest: Sha256) -> Result<Response, Problem> {
             "this key was used with another request body",
         ));
     }
-    let status = stored
-        .status
-        .and_then(|s| StatusCode::from_u16(s as u16).ok());
+    let status = stored.status.and_then(|s| StatusCode::from_u16(s as u16).ok());
     let status = status.unwrap_or(StatusCode::OK);
-    Ok(respond(
-        status,
-        stored.location.as_deref(),
-        &stored.response.unwrap_or_default(),
-    ))
+    Ok(respond(status, stored.location.as_deref(), &stored.response.unwrap_or_default()))
 }
 
 fn respond(status: StatusCode, location: Option<&str>, body: &serde_json::Value) -> Response {
@@ -120,12 +100,12 @@ fn respond(status: StatusCode, location: Option<&str>, body: &serde_json::Value)
 
 impl Creation {
     /// The transaction, for the statements of the create.
-    pub fn connection(&mut self) -> &mut PgConnection {
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
         &mut self.transaction
     }
 
     /// Commits, and answers `status` with `body` and where to find it.
-    pub async fn answer(
+    pub(super) async fn answer(
         mut self,
         status: StatusCode,
         location: Option<String>,

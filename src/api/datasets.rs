@@ -20,10 +20,8 @@ use crate::dataset::{self, Dataset, NewClass};
 use crate::db::DatasetId;
 
 /// The routes of this file.
-pub fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(create, list))
-        .routes(routes!(get, change, remove))
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, change, remove))
 }
 
 /// A dataset to create.
@@ -42,10 +40,7 @@ struct NewDataset {
 }
 
 pub(super) fn taken(what: &str, name: &str) -> Problem {
-    Problem::Conflict(
-        "name_taken",
-        format!("there is a {what} named {name:?} already"),
-    )
+    Problem::Conflict("name_taken", format!("there is a {what} named {name:?} already"))
 }
 
 /// Create a dataset with its classes.
@@ -68,25 +63,17 @@ async fn create(
         Begun::Replayed(response) => return Ok(response),
     };
     if let Some(name) = repeated(&new.classes) {
-        return Err(Problem::invalid(
-            "classes",
-            format!("two classes are named {name:?}"),
-        ));
+        return Err(Problem::invalid("classes", format!("two classes are named {name:?}")));
     }
     let created = dataset::insert(creation.connection(), &new.name, &new.classes).await?;
     let created = created.map_err(|_| taken("dataset", &new.name))?;
     let location = format!("/datasets/{}", created.id);
-    creation
-        .answer(StatusCode::CREATED, Some(location), &created)
-        .await
+    creation.answer(StatusCode::CREATED, Some(location), &created).await
 }
 
 fn repeated(classes: &[NewClass]) -> Option<&str> {
     let mut seen = std::collections::HashSet::new();
-    classes
-        .iter()
-        .map(|class| class.name.as_str())
-        .find(|name| !seen.insert(*name))
+    classes.iter().map(|class| class.name.as_str()).find(|name| !seen.insert(*name))
 }
 
 #[derive(Deserialize, Validate, IntoParams)]
@@ -118,16 +105,12 @@ async fn list(
 ) -> Result<axum::Json<Page<Dataset>>, Problem> {
     let mut connection = app.pool.acquire().await?;
     let rows = dataset::list(&mut connection, query.cursor, query.limit + 1).await?;
-    Ok(axum::Json(Page::cut(rows, query.limit, |dataset| {
-        dataset.id.0
-    })))
+    Ok(axum::Json(Page::cut(rows, query.limit, |dataset| dataset.id.0)))
 }
 
 pub(super) async fn load(app: &App, id: DatasetId) -> Result<Dataset, Problem> {
     let mut connection = app.pool.acquire().await?;
-    dataset::find(&mut connection, id)
-        .await?
-        .ok_or(Problem::NotFound("dataset"))
+    dataset::find(&mut connection, id).await?.ok_or(Problem::NotFound("dataset"))
 }
 
 /// A dataset with its classes and counts.

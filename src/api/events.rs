@@ -14,7 +14,7 @@ use crate::queue::JobStatus;
 const INTERVAL: Duration = Duration::from_millis(300);
 
 /// A job of any kind, as its `GET` shows it.
-pub trait Job: Serialize + Send + 'static {
+pub(super) trait Job: Serialize + Send + 'static {
     /// Where it stands.
     fn status(&self) -> JobStatus;
 }
@@ -27,7 +27,7 @@ struct Watch<L> {
 
 /// Streams what `load` gives as `event: job`, each time it differs from the last one; the stream ends behind
 /// the event of a finished job. A job that is not there fails before the stream begins.
-pub async fn watch<J, L, F>(
+pub(super) async fn watch<J, L, F>(
     load: L,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem>
 where
@@ -36,11 +36,7 @@ where
     F: Future<Output = Result<J, Problem>> + Send,
 {
     load().await?;
-    let watch = Watch {
-        load,
-        last: None,
-        finished: false,
-    };
+    let watch = Watch { load, last: None, finished: false };
     let events = stream::unfold(watch, |mut watch| async move {
         while !watch.finished {
             if watch.last.is_some() {

@@ -5,14 +5,15 @@ use axum::http::{HeaderMap, header, request::Parts};
 use bytes::Bytes;
 use garde::Validate;
 use serde::de::DeserializeOwned;
+use tower_http::timeout::TimeoutError;
 
 use super::problem::{FieldError, Problem};
 
 /// JSON bodies are this large at most; a list of 100,000 URLs fits.
-pub const MAX_JSON_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const MAX_JSON_BYTES: usize = 16 * 1024 * 1024;
 
 /// A JSON body that parsed and keeps its type's rules, with the bytes it came from.
-pub struct Json<T> {
+pub(super) struct Json<T> {
     /// The parsed body.
     pub value: T,
     /// The body as sent; an idempotency key is bound to it.
@@ -30,46 +31,41 @@ where
         require_json(request.headers())?;
         let body = read_body(request, MAX_JSON_BYTES).await?;
         let value: T = parse_json(&body)?;
-        value
-            .validate()
-            .map_err(|report| Problem::Invalid(field_errors(&report)))?;
+        value.validate().map_err(|report| Problem::Invalid(field_errors(&report)))?;
         Ok(Self { value, body })
     }
 }
 
 /// The whole body, if it is at most `limit` bytes long.
-pub async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
-    axum::body::to_bytes(request.into_body(), limit)
-        .await
-        .map_err(|error| {
-            let too_long = std::error::Error::source(&error)
-                .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
-            if too_long {
-                Problem::TooLarge(format!("the body may be {limit} bytes long"))
-            } else {
-                Problem::Malformed("the body ended early".into())
-            }
-        })
+pub(super) async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
+    axum::body::to_bytes(request.into_body(), limit).await.map_err(|error| {
+        if caused_by::<http_body_util::LengthLimitError>(&error) {
+            Problem::TooLarge(format!("the body may be {limit} bytes long"))
+        } else if caused_by::<TimeoutError>(&error) {
+            Problem::Timeout
+        } else {
+            Problem::Malformed("the body ended early".into())
+        }
+    })
+}
+
+fn caused_by<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(<dyn std::error::Error>::is::<E>)
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let text = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .unwrap_or("");
+    let text = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
     let mut parts = text.split(';').map(|p| p.trim().to_ascii_lowercase());
     let json = parts.next().is_some_and(|mime| mime == "application/json");
     let utf8 = parts.all(|p| !p.starts_with("charset=") || p.trim_matches('"') == "charset=utf-8");
     if json && utf8 {
         return Ok(());
     }
-    Err(Problem::UnsupportedMediaType(
-        "send application/json in UTF-8".into(),
-    ))
+    Err(Problem::UnsupportedMediaType("send application/json in UTF-8".into()))
 }
 
 /// Parses a body, naming the field that does not fit.
-pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(super) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let text = std::str::from_utf8(body)
         .map_err(|_| Problem::Malformed("the body is not UTF-8".into()))?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -102,14 +98,11 @@ fn holds_nul(value: &serde_json::Value) -> bool {
 }
 
 fn field_errors(report: &garde::Report) -> Vec<FieldError> {
-    report
-        .iter()
-        .map(|(path, error)| FieldError::new(path.to_string(), error.message()))
-        .collect()
+    report.iter().map(|(path, error)| FieldError::new(path.to_string(), error.message())).collect()
 }
 
 /// Path parameters.
-pub struct Path<T>(pub T);
+pub(super) struct Path<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
     type Rejection = Problem;
@@ -122,7 +115,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
 }
 
 /// Query parameters that parsed and keep their type's rules.
-pub struct Query<T>(pub T);
+pub(super) struct Query<T>(pub T);
 
 impl<S, T> FromRequestParts<S> for Query<T>
 where
@@ -133,16 +126,11 @@ where
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         if parts.uri.query().is_some_and(|query| query.contains("%00")) {
-            return Err(Problem::invalid(
-                "query",
-                "text may not hold a NUL character",
-            ));
+            return Err(Problem::invalid("query", "text may not hold a NUL character"));
         }
         let axum::extract::Query(value) = axum::extract::Query::<T>::try_from_uri(&parts.uri)
             .map_err(|rejection| Problem::invalid("query", rejection.body_text()))?;
-        value
-            .validate()
-            .map_err(|report| Problem::Invalid(field_errors(&report)))?;
+        value.validate().map_err(|report| Problem::Invalid(field_errors(&report)))?;
         Ok(Self(value))
     }
 }
@@ -168,18 +156,10 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_malformed() {
-        for body in [
-            &b""[..],
-            b"{",
-            b"{\"limit\":1} x",
-            b"\xff",
-            &[b'['; 100_000],
-            b"\xef\xbb\xbf{}",
-        ] {
-            assert!(
-                matches!(parse_json::<Body>(body), Err(Problem::Malformed(_))),
-                "{body:?}"
-            );
+        for body in
+            [&b""[..], b"{", b"{\"limit\":1} x", b"\xff", &[b'['; 100_000], b"\xef\xbb\xbf{}"]
+        {
+            assert!(matches!(parse_json::<Body>(body), Err(Problem::Malformed(_))), "{body:?}");
         }
     }
 

@@ -13,11 +13,8 @@ use crate::app::App;
 const PING: Duration = Duration::from_secs(1);
 
 /// The routes of this file.
-pub fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(livez))
-        .routes(routes!(readyz))
-        .routes(routes!(metrics))
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(livez)).routes(routes!(readyz)).routes(routes!(metrics))
 }
 
 /// The process runs; says nothing of what it depends on.
@@ -36,17 +33,11 @@ async fn livez() -> &'static str {
 )]
 async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, Problem> {
     if app.shutdown.is_cancelled() {
-        return Err(Problem::Unavailable(
-            "draining",
-            "the service is shutting down".into(),
-        ));
+        return Err(Problem::Unavailable("draining", "the service is shutting down".into()));
     }
     match tokio::time::timeout(PING, crate::db::ping(&app.pool)).await {
         Ok(Ok(())) => Ok("ok"),
-        _ => Err(Problem::Unavailable(
-            "database_unavailable",
-            "the database is silent".into(),
-        )),
+        _ => Err(Problem::Unavailable("database_unavailable", "the database is silent".into())),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::db::{DatasetId, ImageId, Sha256};
 use crate::{picture, snapshot};
 
 /// The routes of this file.
-pub fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(get, erase))
@@ -45,13 +45,8 @@ async fn with_verdicts(app: &App, images: Vec<Image>) -> Result<Vec<ImageView>, 
     let ids: Vec<ImageId> = images.iter().map(|image| image.id).collect();
     let mut verdicts = cleaning::newest_verdicts(&app.pool, &ids).await?;
     let view = |image: Image| {
-        let own = verdicts
-            .extract_if(.., |verdict| verdict.image_id == image.id)
-            .collect();
-        ImageView {
-            image,
-            verdicts: own,
-        }
+        let own = verdicts.extract_if(.., |verdict| verdict.image_id == image.id).collect();
+        ImageView { image, verdicts: own }
     };
     Ok(images.into_iter().map(view).collect())
 }
@@ -103,16 +98,11 @@ async fn list(
     let rows = dataset::list_images(&app.pool, &filter, query.limit + 1).await?;
     let page = Page::cut(rows, query.limit, |image| image.id.0);
     let items = with_verdicts(&app, page.items).await?;
-    Ok(axum::Json(Page {
-        items,
-        next_cursor: page.next_cursor,
-    }))
+    Ok(axum::Json(Page { items, next_cursor: page.next_cursor }))
 }
 
 async fn load(app: &App, id: ImageId) -> Result<Image, Problem> {
-    dataset::find_image(&app.pool, id)
-        .await?
-        .ok_or(Problem::NotFound("image"))
+    dataset::find_image(&app.pool, id).await?.ok_or(Problem::NotFound("image"))
 }
 
 /// An image with its verdicts.
@@ -145,21 +135,12 @@ async fn file(State(app): State<Arc<App>>, Path(id): Path<ImageId>) -> Result<Re
         // The bytes may have moved between the row and here: read the row once more.
         None => {
             let image = load(&app, id).await?;
-            app.blobs
-                .get(&image.key())
-                .await?
-                .ok_or(Problem::NotFound("file"))?
+            app.blobs.get(&image.key()).await?.ok_or(Problem::NotFound("file"))?
         }
     };
     let mut headers = HeaderMap::new();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/octet-stream"),
-    );
-    headers.insert(
-        header::CONTENT_DISPOSITION,
-        HeaderValue::from_static("attachment"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
     let sandbox = HeaderValue::from_static("sandbox; default-src 'none'");
     headers.insert(header::CONTENT_SECURITY_POLICY, sandbox);
     Ok((headers, bytes).into_response())
@@ -214,11 +195,7 @@ async fn lineage(
     let sightings = dataset::list_sightings(&app.pool, id).await?;
     let snapshots = snapshot::uses(&app.pool, sha256).await?;
     let mut views = with_verdicts(&app, vec![image]).await?;
-    Ok(axum::Json(Lineage {
-        image: views.remove(0),
-        sightings,
-        snapshots,
-    }))
+    Ok(axum::Json(Lineage { image: views.remove(0), sightings, snapshots }))
 }
 
 /// Take an image out of its dataset. The row stays, so that a later scrape does not bring it back.
@@ -238,7 +215,11 @@ async fn remove(
     if image.dataset_id != id {
         return Err(Problem::NotFound("image"));
     }
-    dataset::delete_image(&app.pool, image.id).await?;
+    let mut transaction = app.pool.begin().await?;
+    dataset::delete_image(&mut *transaction, image.id).await?;
+    // It may have been the kept one among duplicates: the others are decided again.
+    cleaning::reopen(&mut transaction, &[image.id]).await?;
+    transaction.commit().await?;
     delete_bytes(&app, &[image]).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -246,12 +227,8 @@ async fn remove(
 async fn delete_bytes(app: &App, images: &[Image]) -> Result<(), Problem> {
     for image in images {
         // Both places: a move may have been under way.
-        app.blobs
-            .delete(&Key::Image(image.dataset_id, image.sha256))
-            .await?;
-        app.blobs
-            .delete(&Key::Flagged(image.dataset_id, image.sha256))
-            .await?;
+        app.blobs.delete(&Key::Image(image.dataset_id, image.sha256)).await?;
+        app.blobs.delete(&Key::Flagged(image.dataset_id, image.sha256)).await?;
     }
     Ok(())
 }
@@ -281,14 +258,11 @@ async fn erase(
     let mut transaction = app.pool.begin().await?;
     picture::erase(&mut *transaction, sha256).await?;
     let images = dataset::delete_everywhere(&mut transaction, sha256).await?;
+    let ids: Vec<ImageId> = images.iter().map(|image| image.id).collect();
+    cleaning::reopen(&mut transaction, &ids).await?;
     transaction.commit().await?;
     delete_bytes(&app, &images).await?;
     app.blobs.delete(&Key::Thumbnail(sha256)).await?;
     let snapshots = snapshot::uses(&app.pool, sha256).await?;
-    let images = images.into_iter().map(|image| image.id).collect();
-    Ok(axum::Json(Erased {
-        sha256,
-        images,
-        snapshots,
-    }))
+    Ok(axum::Json(Erased { sha256, images: ids, snapshots }))
 }

@@ -20,7 +20,7 @@ use crate::queue::{self, JobStatus};
 use crate::tasks;
 
 /// The routes of this file.
-pub fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(get))
@@ -78,9 +78,7 @@ async fn list(
 }
 
 async fn load(app: &App, id: ImportJobId) -> Result<ImportJob, Problem> {
-    import::find(&app.pool, id)
-        .await?
-        .ok_or(Problem::NotFound("import job"))
+    import::find(&app.pool, id).await?.ok_or(Problem::NotFound("import job"))
 }
 
 /// An import job.
@@ -131,10 +129,7 @@ async fn cancel(
     let job = import::find(&mut *transaction, id).await?;
     let job = job.ok_or(Problem::NotFound("import job"))?;
     if job.status.is_finished() {
-        return Err(Problem::Conflict(
-            "job_finished",
-            "the job has ended already".into(),
-        ));
+        return Err(Problem::Conflict("job_finished", "the job has ended already".into()));
     }
     import::finish(&mut *transaction, id, JobStatus::Cancelled, None).await?;
     transaction.commit().await?;
@@ -152,9 +147,7 @@ async fn retry(
     Path(id): Path<ImportJobId>,
 ) -> Result<axum::Json<ImportJob>, Problem> {
     let mut transaction = app.pool.begin().await?;
-    import::find(&mut *transaction, id)
-        .await?
-        .ok_or(Problem::NotFound("import job"))?;
+    import::find(&mut *transaction, id).await?.ok_or(Problem::NotFound("import job"))?;
     if !import::reopen(&mut *transaction, id).await? {
         let detail = "only a failed or cancelled job can be retried";
         return Err(Problem::Conflict("job_not_retryable", detail.into()));

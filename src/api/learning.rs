@@ -21,7 +21,7 @@ use crate::snapshot::{self, Split};
 use crate::training::{self, Confusion, EpochSummary, PredictedImage, PredictionFilter};
 
 /// The routes of this file.
-pub fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(epochs))
         .routes(routes!(curve))
@@ -50,9 +50,7 @@ async fn epochs(
     Path(id): Path<TrainingRunId>,
 ) -> Result<axum::Json<LearningCurve>, Problem> {
     load(&app, id).await?;
-    Ok(axum::Json(LearningCurve {
-        items: training::list_epochs(&app.pool, id).await?,
-    }))
+    Ok(axum::Json(LearningCurve { items: training::list_epochs(&app.pool, id).await? }))
 }
 
 /// The learning curve as a picture; grows while the run trains.
@@ -73,10 +71,7 @@ async fn curve(
     let epochs = training::list_epochs(&app.pool, id).await?;
     let title = format!("{} of {} epochs", run.epoch, run.epochs);
     let picture = training::curve::svg(&title, &epochs);
-    let headers = [
-        (header::CONTENT_TYPE, "image/svg+xml"),
-        (header::CACHE_CONTROL, "no-cache"),
-    ];
+    let headers = [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "no-cache")];
     Ok((headers, picture).into_response())
 }
 
@@ -106,9 +101,7 @@ async fn confusion(
     let run = finished(&app, id).await?;
     let snapshot = snapshot::find(&app.pool, run.snapshot_id).await?;
     let classes = snapshot.ok_or(Problem::NotFound("snapshot"))?.classes;
-    Ok(axum::Json(
-        training::confusion(&app.pool, id, classes).await?,
-    ))
+    Ok(axum::Json(training::confusion(&app.pool, id, classes).await?))
 }
 
 #[derive(Deserialize, Validate, IntoParams)]
@@ -159,7 +152,5 @@ async fn predictions(
         after: query.cursor,
     };
     let rows = training::list_predictions(&app.pool, id, &filter, query.limit + 1).await?;
-    Ok(axum::Json(Page::cut(rows, query.limit, |image| {
-        image.position
-    })))
+    Ok(axum::Json(Page::cut(rows, query.limit, |image| image.position)))
 }

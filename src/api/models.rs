@@ -21,7 +21,7 @@ use crate::db::{DatasetId, ModelId};
 use crate::model::{self, Model, ModelFilter};
 
 /// The routes of this file.
-pub fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(get))

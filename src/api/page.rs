@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Page<T> {
+pub(super) struct Page<T> {
     /// The rows.
     pub items: Vec<T>,
     /// Give it back as `cursor` to get the next page; null on the last one.
@@ -15,19 +15,16 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// The page out of at most `limit + 1` rows that were read: the extra one tells that there are more.
     /// `key` gives what the next page begins behind.
-    pub fn cut<K: ToString>(mut items: Vec<T>, limit: i64, key: impl Fn(&T) -> K) -> Self {
+    pub(super) fn cut<K: ToString>(mut items: Vec<T>, limit: i64, key: impl Fn(&T) -> K) -> Self {
         let more = items.len() as i64 > limit;
         items.truncate(limit as usize);
-        let next_cursor = items
-            .last()
-            .filter(|_| more)
-            .map(|last| key(last).to_string());
+        let next_cursor = items.last().filter(|_| more).map(|last| key(last).to_string());
         Self { items, next_cursor }
     }
 }
 
 /// Rows in a page when the client does not say.
-pub fn default_limit() -> i64 {
+pub(super) fn default_limit() -> i64 {
     50
 }
 
@@ -41,10 +38,7 @@ mod tests {
     fn the_last_page_has_no_cursor() {
         let ids = vec![Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7()];
         let page = Page::cut(ids.clone(), 2, |id| *id);
-        assert_eq!(
-            (page.items.len(), page.next_cursor),
-            (2, Some(ids[1].to_string()))
-        );
+        assert_eq!((page.items.len(), page.next_cursor), (2, Some(ids[1].to_string())));
         assert_eq!(Page::cut(ids, 3, |id| *id).next_cursor, None);
     }
 }

@@ -10,7 +10,7 @@ use utoipa::{IntoResponses, ToSchema};
 
 /// What is wrong with one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct FieldError {
+pub(super) struct FieldError {
     /// Path of the field, as `recipe.epochs` or `classes[0].name`.
     pub field: String,
     /// What is wrong with it.
@@ -19,17 +19,14 @@ pub struct FieldError {
 
 impl FieldError {
     /// `message` about `field`.
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            message: message.into(),
-        }
+    pub(super) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
     }
 }
 
 /// Why a request failed. Each variant is one status; `code` says more to a program, `detail` to a person.
 #[derive(Debug)]
-pub enum Problem {
+pub(super) enum Problem {
     /// 400: the request cannot be read at all.
     Malformed(String),
     /// 404: the named thing does not exist.
@@ -58,25 +55,19 @@ pub enum Problem {
 
 impl Problem {
     /// A 422 about one field.
-    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(super) fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError::new(field, message)])
     }
 
     fn parts(&self) -> (StatusCode, &'static str, &'static str, String) {
         use StatusCode as S;
         match self {
-            Self::Malformed(d) => (
-                S::BAD_REQUEST,
-                "malformed_request",
-                "Malformed request",
-                d.clone(),
-            ),
-            Self::NotFound(what) => (
-                S::NOT_FOUND,
-                "not_found",
-                "Not found",
-                format!("there is no such {what}"),
-            ),
+            Self::Malformed(d) => {
+                (S::BAD_REQUEST, "malformed_request", "Malformed request", d.clone())
+            }
+            Self::NotFound(what) => {
+                (S::NOT_FOUND, "not_found", "Not found", format!("there is no such {what}"))
+            }
             Self::MethodNotAllowed => (
                 S::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
@@ -90,12 +81,9 @@ impl Problem {
                 "the request did not arrive in time".into(),
             ),
             Self::Conflict(code, d) => (S::CONFLICT, code, "Conflict", d.clone()),
-            Self::TooLarge(d) => (
-                S::PAYLOAD_TOO_LARGE,
-                "too_large",
-                "Content too large",
-                d.clone(),
-            ),
+            Self::TooLarge(d) => {
+                (S::PAYLOAD_TOO_LARGE, "too_large", "Content too large", d.clone())
+            }
             Self::UnsupportedMediaType(d) => (
                 S::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
@@ -112,24 +100,15 @@ impl Problem {
                     .collect::<Vec<_>>()
                     .join("; "),
             ),
-            Self::Unprocessable(code, d) => (
-                S::UNPROCESSABLE_ENTITY,
-                code,
-                "Unprocessable content",
-                d.clone(),
-            ),
-            Self::TooManyRequests(d) => (
-                S::TOO_MANY_REQUESTS,
-                "too_many_requests",
-                "Too many requests",
-                d.clone(),
-            ),
-            Self::Unavailable(code, d) => (
-                S::SERVICE_UNAVAILABLE,
-                code,
-                "Service unavailable",
-                d.clone(),
-            ),
+            Self::Unprocessable(code, d) => {
+                (S::UNPROCESSABLE_ENTITY, code, "Unprocessable content", d.clone())
+            }
+            Self::TooManyRequests(d) => {
+                (S::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests", d.clone())
+            }
+            Self::Unavailable(code, d) => {
+                (S::SERVICE_UNAVAILABLE, code, "Service unavailable", d.clone())
+            }
             Self::Internal(_) => (
                 S::INTERNAL_SERVER_ERROR,
                 "internal_error",
@@ -137,11 +116,6 @@ impl Problem {
                 "the server made a mistake; its log has the cause under the x-request-id".into(),
             ),
         }
-    }
-
-    /// The status it answers with.
-    pub fn status(&self) -> StatusCode {
-        self.parts().0
     }
 
     fn retryable(&self) -> bool {
@@ -155,7 +129,7 @@ impl Problem {
 /// The body of every failed request (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub struct ProblemBody {
+pub(super) struct ProblemBody {
     /// Always `about:blank`: the meaning is in `code`.
     pub r#type: &'static str,
     /// The status in words.
@@ -175,7 +149,7 @@ pub struct ProblemBody {
 }
 
 /// The failures that every operation documents.
-pub struct Failures;
+pub(super) struct Failures;
 
 impl IntoResponses for Failures {
     fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
@@ -190,10 +164,7 @@ impl IntoResponses for Failures {
                 .into()
         };
         BTreeMap::from([
-            (
-                "4XX".to_owned(),
-                response("The request is wrong, or does not fit the present state"),
-            ),
+            ("4XX".to_owned(), response("The request is wrong, or does not fit the present state")),
             ("5XX".to_owned(), response("The service cannot answer now")),
         ])
     }
@@ -206,11 +177,7 @@ impl IntoResponse for Problem {
         if let Self::Internal(cause) = &self {
             tracing::error!(error = format!("{cause:#}"), "request failed");
         }
-        let errors = if let Self::Invalid(errors) = self {
-            errors
-        } else {
-            Vec::new()
-        };
+        let errors = if let Self::Invalid(errors) = self { errors } else { Vec::new() };
         let body = ProblemBody {
             r#type: "about:blank",
             title,
@@ -234,9 +201,7 @@ impl IntoResponse for Problem {
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         // Text that Postgres cannot hold (a NUL, say) is the client's mistake.
-        let code = error
-            .as_database_error()
-            .and_then(sqlx::error::DatabaseError::code);
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         match (&error, code.as_deref()) {
             (_, Some("22021" | "22P05")) => {
                 Self::Malformed("the request holds a character that cannot be stored".into())
@@ -244,10 +209,7 @@ impl From<sqlx::Error> for Problem {
             (sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::PoolClosed, _)
             | (_, Some("57P01" | "57P02" | "57P03" | "53300")) => {
                 tracing::warn!(%error, "database unavailable");
-                Self::Unavailable(
-                    "database_unavailable",
-                    "the database does not answer".into(),
-                )
+                Self::Unavailable("database_unavailable", "the database does not answer".into())
             }
             _ => Self::Internal(error.into()),
         }
@@ -271,6 +233,6 @@ mod tests {
     fn each_problem_says_whether_a_retry_can_help() {
         assert!(Problem::TooManyRequests("full".into()).retryable());
         assert!(!Problem::invalid("limit", "must be positive").retryable());
-        assert_eq!(Problem::NotFound("dataset").status(), StatusCode::NOT_FOUND);
+        assert_eq!(Problem::NotFound("dataset").parts().0, StatusCode::NOT_FOUND);
     }
 }

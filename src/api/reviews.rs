@@ -24,10 +24,7 @@ use crate::db::{ClassId, DatasetId, ImageId, ReviewId};
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(create, list))
-        .routes(routes!(get))
-        .routes(routes!(undo))
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get)).routes(routes!(undo))
 }
 
 /// A decision about one or many images.
@@ -60,10 +57,7 @@ struct ReviewRequest {
 async fn create(
     State(app): State<Arc<App>>,
     key: IdempotencyKey,
-    Json {
-        value: request,
-        body,
-    }: Json<ReviewRequest>,
+    Json { value: request, body }: Json<ReviewRequest>,
 ) -> Result<Response, Problem> {
     let mut creation = match key.begin(&app.pool, &body).await? {
         Begun::New(creation) => creation,
@@ -72,12 +66,8 @@ async fn create(
     let connection = creation.connection();
     let new = check(connection, request).await?;
     let id = review::insert(connection, &new).await?;
-    let review = review::find(&mut *connection, id)
-        .await?
-        .ok_or(Problem::NotFound("review"))?;
-    creation
-        .answer(StatusCode::CREATED, Some(format!("/reviews/{id}")), &review)
-        .await
+    let review = review::find(&mut *connection, id).await?.ok_or(Problem::NotFound("review"))?;
+    creation.answer(StatusCode::CREATED, Some(format!("/reviews/{id}")), &review).await
 }
 
 /// The rules that need the database: every image is there, and the class is of their dataset.
@@ -112,11 +102,7 @@ async fn check(
     };
     let mut images: Vec<ImageId> = found.into_keys().collect();
     images.sort_unstable();
-    Ok(NewReview {
-        images,
-        decision: request.decision,
-        class,
-    })
+    Ok(NewReview { images, decision: request.decision, class })
 }
 
 async fn class_of(
@@ -125,17 +111,11 @@ async fn class_of(
     name: &str,
 ) -> Result<ClassId, Problem> {
     let [dataset] = datasets.iter().copied().collect::<Vec<_>>()[..] else {
-        return Err(Problem::invalid(
-            "image_ids",
-            "reclass takes images of one dataset",
-        ));
+        return Err(Problem::invalid("image_ids", "reclass takes images of one dataset"));
     };
     let class = dataset::find_class(connection, dataset, name).await?;
     class.ok_or_else(|| {
-        Problem::invalid(
-            "class",
-            format!("the dataset of the images has no class {name:?}"),
-        )
+        Problem::invalid("class", format!("the dataset of the images has no class {name:?}"))
     })
 }
 
@@ -170,21 +150,13 @@ async fn list(
     State(app): State<Arc<App>>,
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Page<Review>>, Problem> {
-    let filter = ReviewFilter {
-        id: None,
-        image: query.image_id,
-        after: query.cursor,
-    };
+    let filter = ReviewFilter { id: None, image: query.image_id, after: query.cursor };
     let rows = review::list(&app.pool, &filter, query.limit + 1).await?;
-    Ok(axum::Json(Page::cut(rows, query.limit, |review| {
-        review.id.0
-    })))
+    Ok(axum::Json(Page::cut(rows, query.limit, |review| review.id.0)))
 }
 
 async fn load(app: &App, id: ReviewId) -> Result<Review, Problem> {
-    review::find(&app.pool, id)
-        .await?
-        .ok_or(Problem::NotFound("review"))
+    review::find(&app.pool, id).await?.ok_or(Problem::NotFound("review"))
 }
 
 /// A review.

@@ -27,7 +27,7 @@ use crate::scrape::{
 use crate::tasks;
 
 /// The routes of this file.
-pub fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(create, list))
         .routes(routes!(get))
@@ -79,9 +79,7 @@ impl ScrapeJobRequest {
     fn query(&mut self) -> source::Query {
         let mut seen = HashSet::new();
         let urls = self.urls.take().unwrap_or_default().into_iter();
-        let urls = urls
-            .map(|url| url.trim().to_owned())
-            .filter(|url| seen.insert(url.clone()));
+        let urls = urls.map(|url| url.trim().to_owned()).filter(|url| seen.insert(url.clone()));
         source::Query {
             phrase: self.phrase.take().unwrap_or_default(),
             filters: self.filters.take().unwrap_or_default(),
@@ -93,14 +91,9 @@ impl ScrapeJobRequest {
 fn check(app: &App, source: &str, query: &source::Query) -> Result<(), Problem> {
     let Some(source) = app.sources.find(source) else {
         let known = Sources::names().collect::<Vec<_>>().join(", ");
-        return Err(Problem::invalid(
-            "source",
-            format!("must be one of {known}"),
-        ));
+        return Err(Problem::invalid("source", format!("must be one of {known}")));
     };
-    source
-        .validate(query)
-        .map_err(|invalid| Problem::invalid(invalid.field, invalid.message))
+    source.validate(query).map_err(|invalid| Problem::invalid(invalid.field, invalid.message))
 }
 
 /// Look for pictures of a class and store them.
@@ -113,10 +106,7 @@ fn check(app: &App, source: &str, query: &source::Query) -> Result<(), Problem> 
 async fn create(
     State(app): State<Arc<App>>,
     key: IdempotencyKey,
-    Json {
-        value: mut new,
-        body,
-    }: Json<ScrapeJobRequest>,
+    Json { value: mut new, body }: Json<ScrapeJobRequest>,
 ) -> Result<Response, Problem> {
     let mut creation = match key.begin(&app.pool, &body).await? {
         Begun::New(creation) => creation,
@@ -133,25 +123,11 @@ async fn create(
     let unknown = || Problem::invalid("class", "the dataset has no class of this name");
     let class = class.ok_or_else(unknown)?;
     let (source, limit) = (new.source.as_str(), new.limit);
-    let job = NewScrapeJob {
-        dataset,
-        class,
-        source,
-        query: &query,
-        limit,
-    };
+    let job = NewScrapeJob { dataset, class, source, query: &query, limit };
     let id = scrape::insert_job(&mut *connection, &job).await?;
     queue::enqueue(&mut *connection, tasks::scrape_search(id)).await?;
-    let job = scrape::find_job(connection, id)
-        .await?
-        .ok_or(Problem::NotFound("scrape job"))?;
-    creation
-        .answer(
-            StatusCode::ACCEPTED,
-            Some(format!("/scrape-jobs/{id}")),
-            &job,
-        )
-        .await
+    let job = scrape::find_job(connection, id).await?.ok_or(Problem::NotFound("scrape job"))?;
+    creation.answer(StatusCode::ACCEPTED, Some(format!("/scrape-jobs/{id}")), &job).await
 }
 
 #[derive(Deserialize, Validate, IntoParams)]
@@ -197,9 +173,7 @@ async fn list(
 }
 
 async fn load(app: &App, id: ScrapeJobId) -> Result<ScrapeJob, Problem> {
-    scrape::find_job(&app.pool, id)
-        .await?
-        .ok_or(Problem::NotFound("scrape job"))
+    scrape::find_job(&app.pool, id).await?.ok_or(Problem::NotFound("scrape job"))
 }
 
 /// A scrape job.
@@ -251,10 +225,7 @@ async fn cancel(
     let job = scrape::find_job(&mut *transaction, id).await?;
     let job = job.ok_or(Problem::NotFound("scrape job"))?;
     if !cancelled {
-        return Err(Problem::Conflict(
-            "job_finished",
-            "the job has ended already".into(),
-        ));
+        return Err(Problem::Conflict("job_finished", "the job has ended already".into()));
     }
     transaction.commit().await?;
     Ok(axum::Json(job))
@@ -316,12 +287,9 @@ async fn candidates(
     load(&app, id).await?;
     let filter: Option<Result<OutcomeFilter, UnknownOutcome>> =
         query.outcome.as_deref().map(str::parse);
-    let filter = filter
-        .transpose()
-        .map_err(|error| Problem::invalid("outcome", error.to_string()))?;
+    let filter =
+        filter.transpose().map_err(|error| Problem::invalid("outcome", error.to_string()))?;
     let (after, limit) = (query.cursor, query.limit + 1);
     let rows = scrape::list_candidates(&app.pool, id, filter.as_ref(), after, limit).await?;
-    Ok(axum::Json(Page::cut(rows, query.limit, |candidate| {
-        candidate.id.0
-    })))
+    Ok(axum::Json(Page::cut(rows, query.limit, |candidate| candidate.id.0)))
 }

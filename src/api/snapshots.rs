@@ -23,7 +23,7 @@ use crate::snapshot::{self, Division, Snapshot, SnapshotFilter, SnapshotImage, S
 use crate::tasks::snapshot_freeze;
 
 /// The routes of this file.
-pub fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(create))
         .routes(routes!(list))

@@ -24,7 +24,7 @@ use crate::tasks::training_run;
 use crate::training::{self, NewRun, Recipe, RunFilter, TrainingRun};
 
 /// The routes of this file.
-pub fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(recipes))
         .routes(routes!(create, list))
@@ -94,7 +94,8 @@ async fn create(
     Json { value: new, body }: Json<NewTrainingRun>,
 ) -> Result<Response, Problem> {
     new.recipe.validate().map_err(|errors| {
-        let named = |e: crate::model::FieldError| FieldError::new(format!("recipe.{}", e.field), e.message);
+        let named =
+            |e: crate::model::FieldError| FieldError::new(format!("recipe.{}", e.field), e.message);
         Problem::Invalid(errors.into_iter().map(named).collect())
     })?;
     let mut creation = match key.begin(&app.pool, &body).await? {

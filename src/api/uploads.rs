@@ -30,10 +30,8 @@ use crate::{queue, tasks};
 const MAX_PICTURES: usize = 1000;
 
 /// The routes of this file.
-pub fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(upload))
-        .routes(routes!(replace_references))
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(upload)).routes(routes!(replace_references))
 }
 
 /// What became of one uploaded picture.
@@ -59,10 +57,7 @@ struct UploadOutcome {
 
 /// The form of an upload, for the document.
 #[derive(ToSchema)]
-#[expect(
-    dead_code,
-    reason = "the parts are read from the stream; this is their description"
-)]
+#[expect(dead_code, reason = "the parts are read from the stream; this is their description")]
 struct UploadForm {
     /// Name of the class; may be left out with an archive whose folders are named after classes.
     class: Option<String>,
@@ -103,9 +98,7 @@ async fn upload(
                 class = Some(found.ok_or_else(unknown)?);
             }
             "image" if items.len() == MAX_PICTURES => {
-                return Err(Problem::TooLarge(format!(
-                    "send {MAX_PICTURES} pictures at a time"
-                )));
+                return Err(Problem::TooLarge(format!("send {MAX_PICTURES} pictures at a time")));
             }
             "image" => {
                 let missing = || Problem::invalid("class", "must come before the pictures");
@@ -129,10 +122,7 @@ pub(super) async fn multipart(request: Request) -> Result<Multipart, Problem> {
 }
 
 /// What a broken form means.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the shape that map_err wants"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 pub(super) fn broken(error: MultipartError) -> Problem {
     if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return Problem::TooLarge(error.body_text());
@@ -170,22 +160,12 @@ async fn receive(
         Err(rejection) => {
             let outcome = format!("rejected:{}", rejection.code());
             let detail = Some(rejection.to_string());
-            return Ok(Uploaded {
-                name,
-                outcome,
-                detail,
-                image_id: None,
-            });
+            return Ok(Uploaded { name, outcome, detail, image_id: None });
         }
     };
     dataset::store(&app.pool, &app.blobs, dataset, bytes, &examined).await?;
     let origin = Origin::Upload(name.clone());
-    let arrival = Arrival {
-        dataset,
-        class,
-        facts: &examined.facts,
-        origin,
-    };
+    let arrival = Arrival { dataset, class, facts: &examined.facts, origin };
     let mut transaction = app.pool.begin().await?;
     let admission = dataset::admit(&mut transaction, &arrival).await?;
     transaction.commit().await?;
@@ -193,12 +173,7 @@ async fn receive(
         Admission::Stored(id) | Admission::Duplicate(id) => Some(id),
         Admission::Deleted => None,
     };
-    Ok(Uploaded {
-        name,
-        outcome: admission.outcome().to_owned(),
-        detail: None,
-        image_id,
-    })
+    Ok(Uploaded { name, outcome: admission.outcome().to_owned(), detail: None, image_id })
 }
 
 async fn take_archive(
@@ -215,17 +190,10 @@ async fn take_archive(
     let mut transaction = app.pool.begin().await?;
     import::insert(&mut *transaction, id, dataset, class, &name).await?;
     queue::enqueue(&mut *transaction, tasks::import_archive(id)).await?;
-    let job = import::find(&mut *transaction, id)
-        .await?
-        .ok_or(Problem::NotFound("import job"))?;
+    let job = import::find(&mut *transaction, id).await?.ok_or(Problem::NotFound("import job"))?;
     transaction.commit().await?;
     let location = format!("/import-jobs/{id}");
-    Ok((
-        StatusCode::ACCEPTED,
-        [(header::LOCATION, location)],
-        axum::Json(job),
-    )
-        .into_response())
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], axum::Json(job)).into_response())
 }
 
 async fn spool(field: &mut Field<'_>, path: &FilePath, limit: u64) -> Result<(), Problem> {
@@ -235,9 +203,7 @@ async fn spool(field: &mut Field<'_>, path: &FilePath, limit: u64) -> Result<(),
     while let Some(chunk) = field.chunk().await.map_err(broken)? {
         written += chunk.len() as u64;
         if written > limit {
-            return Err(Problem::TooLarge(format!(
-                "an archive may be {limit} bytes long"
-            )));
+            return Err(Problem::TooLarge(format!("an archive may be {limit} bytes long")));
         }
         file.write_all(&chunk).await.map_err(failed)?;
     }
@@ -246,10 +212,7 @@ async fn spool(field: &mut Field<'_>, path: &FilePath, limit: u64) -> Result<(),
 
 /// The form of a class's references, for the document.
 #[derive(ToSchema)]
-#[expect(
-    dead_code,
-    reason = "the parts are read from the stream; this is their description"
-)]
+#[expect(dead_code, reason = "the parts are read from the stream; this is their description")]
 struct ReferenceForm {
     /// Pictures that surely show the class: JPEG, PNG, WebP or GIF.
     #[schema(content_media_type = "application/octet-stream")]
@@ -280,9 +243,7 @@ async fn replace_references(
     while let Some(field) = form.next_field().await.map_err(broken)? {
         match field.name().unwrap_or_default() {
             _ if references.len() == MAX_PICTURES => {
-                return Err(Problem::TooLarge(format!(
-                    "a class has {MAX_PICTURES} references"
-                )));
+                return Err(Problem::TooLarge(format!("a class has {MAX_PICTURES} references")));
             }
             "image" => references.push(receive_reference(&app, id, field).await?),
             "image_id" => references.push(reuse(&app, id, field).await?),
@@ -308,18 +269,11 @@ async fn receive_reference(
     let examined =
         examined.map_err(|rejection| Problem::invalid("image", format!("{name}: {rejection}")))?;
     let sha256 = examined.facts.sha256;
-    app.blobs
-        .put(&Key::Reference(dataset, sha256), bytes)
-        .await?;
-    app.blobs
-        .put(&Key::Thumbnail(sha256), examined.thumbnail.into())
-        .await?;
+    app.blobs.put(&Key::Reference(dataset, sha256), bytes).await?;
+    app.blobs.put(&Key::Thumbnail(sha256), examined.thumbnail.into()).await?;
     let mut transaction = app.pool.begin().await?;
     if !picture::insert(&mut transaction, &examined.facts).await? {
-        return Err(Problem::Conflict(
-            "picture_erased",
-            format!("{name} was erased for good"),
-        ));
+        return Err(Problem::Conflict("picture_erased", format!("{name} was erased for good")));
     }
     transaction.commit().await?;
     Ok(sha256)
@@ -327,17 +281,11 @@ async fn receive_reference(
 
 async fn reuse(app: &App, dataset: DatasetId, field: Field<'_>) -> Result<Sha256, Problem> {
     let text = field.text().await.map_err(broken)?;
-    let id: ImageId = text
-        .parse()
-        .map_err(|_| Problem::invalid("image_id", "is not an id"))?;
+    let id: ImageId = text.parse().map_err(|_| Problem::invalid("image_id", "is not an id"))?;
     let unknown = || Problem::invalid("image_id", "names no image of this dataset");
     let image = dataset::find_image(&app.pool, id).await?;
-    let image = image
-        .filter(|image| image.dataset_id == dataset)
-        .ok_or_else(unknown)?;
+    let image = image.filter(|image| image.dataset_id == dataset).ok_or_else(unknown)?;
     let bytes = app.blobs.get(&image.key()).await?.ok_or_else(unknown)?;
-    app.blobs
-        .put(&Key::Reference(dataset, image.sha256), bytes)
-        .await?;
+    app.blobs.put(&Key::Reference(dataset, image.sha256), bytes).await?;
     Ok(image.sha256)
 }

@@ -58,9 +58,7 @@ impl FromStr for Key {
             }
             ["thumbnails", sha256] => Self::Thumbnail(sha256.parse()?),
             ["models", file] => {
-                let sha256 = file
-                    .strip_suffix(".safetensors")
-                    .context("no model's file name")?;
+                let sha256 = file.strip_suffix(".safetensors").context("no model's file name")?;
                 Self::Model(sha256.parse()?)
             }
             ["checkpoints", run, sha256] => Self::Checkpoint(run.parse()?, sha256.parse()?),
@@ -106,12 +104,9 @@ mod tests {
 
     #[test]
     fn a_foreign_path_is_no_key() {
-        for path in [
-            "",
-            "thumbnails/../../etc/passwd",
-            "models/x.safetensors",
-            "datasets/a/images/b",
-        ] {
+        for path in
+            ["", "thumbnails/../../etc/passwd", "models/x.safetensors", "datasets/a/images/b"]
+        {
             assert!(path.parse::<Key>().is_err(), "{path}");
         }
     }

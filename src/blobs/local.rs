@@ -25,11 +25,7 @@ impl Local {
         let root = root.to_owned();
         blocking(move || {
             fs::create_dir_all(&root)
-                .and_then(|()| {
-                    tempfile::Builder::new()
-                        .prefix(UNFINISHED)
-                        .tempfile_in(&root)
-                })
+                .and_then(|()| tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&root))
                 .with_context(|| {
                     format!("the blob directory {} cannot be written", root.display())
                 })?;
@@ -71,10 +67,7 @@ impl Local {
     pub(super) async fn head(&self, key: &Key) -> anyhow::Result<Option<Meta>> {
         let path = self.path(key);
         blocking(move || {
-            Ok(present(fs::metadata(path))?.map(|meta| Meta {
-                size: meta.len(),
-                etag: None,
-            }))
+            Ok(present(fs::metadata(path))?.map(|meta| Meta { size: meta.len(), etag: None }))
         })
         .await
     }
@@ -120,9 +113,7 @@ impl Local {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .context("the file operation was cut off")?
+    tokio::task::spawn_blocking(work).await.context("the file operation was cut off")?
 }
 
 /// Makes "not there" an answer.
@@ -140,9 +131,8 @@ fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 fn publish(path: &Path, source: &mut impl Read) -> anyhow::Result<()> {
     let directory = path.parent().context("a key has a directory")?;
     make_directories(directory)?;
-    let mut file: NamedTempFile = tempfile::Builder::new()
-        .prefix(UNFINISHED)
-        .tempfile_in(directory)?;
+    let mut file: NamedTempFile =
+        tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
     io::copy(source, file.as_file_mut())?;
     file.flush()?;
     file.as_file().sync_all()?;
@@ -168,8 +158,7 @@ fn make_directories(directory: &Path) -> io::Result<()> {
 
 /// Flushes the directory that holds `path`.
 fn flush_directory(path: &Path) -> io::Result<()> {
-    path.parent()
-        .map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
 }
 
 fn walk(root: &Path, at: &str, prefix: &str, found: &mut Vec<String>) -> io::Result<()> {
@@ -181,11 +170,7 @@ fn walk(root: &Path, at: &str, prefix: &str, found: &mut Vec<String>) -> io::Res
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        let path = if at.is_empty() {
-            name.clone()
-        } else {
-            format!("{at}/{name}")
-        };
+        let path = if at.is_empty() { name.clone() } else { format!("{at}/{name}") };
         if entry.file_type()?.is_dir() {
             // Only a directory on the way to the prefix, or below it, can hold a match.
             let inside = format!("{path}/");

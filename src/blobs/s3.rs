@@ -41,14 +41,9 @@ pub struct Settings {
 impl Settings {
     /// Reads `s3://bucket/prefix`.
     pub fn parse(spec: &str) -> anyhow::Result<Self> {
-        let rest = spec
-            .strip_prefix("s3://")
-            .context("an S3 place begins with s3://")?;
+        let rest = spec.strip_prefix("s3://").context("an S3 place begins with s3://")?;
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        ensure!(
-            !bucket.is_empty(),
-            "{spec}: no bucket, expected s3://bucket/prefix"
-        );
+        ensure!(!bucket.is_empty(), "{spec}: no bucket, expected s3://bucket/prefix");
         let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
             .into_iter()
             .find_map(|name| std::env::var(name).ok().filter(|url| !url.is_empty()));
@@ -74,13 +69,7 @@ pub struct S3 {
 impl S3 {
     /// Connects and looks the bucket up, so that a wrong name or address is known at the start.
     pub async fn open(settings: Settings) -> anyhow::Result<Self> {
-        let Settings {
-            bucket,
-            prefix,
-            endpoint,
-            credentials,
-            attempt_timeout,
-        } = settings;
+        let Settings { bucket, prefix, endpoint, credentials, attempt_timeout } = settings;
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .timeout_config(timeouts(attempt_timeout))
             .retry_config(
@@ -91,9 +80,8 @@ impl S3 {
         if let Some(credentials) = credentials {
             loader = loader.credentials_provider(credentials);
         }
-        let in_env = ["AWS_REGION", "AWS_DEFAULT_REGION"]
-            .iter()
-            .any(|name| std::env::var(name).is_ok());
+        let in_env =
+            ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().any(|name| std::env::var(name).is_ok());
         loader = match &endpoint {
             // A server of one's own rarely has regions, and asking the cloud for one takes seconds.
             Some(_) if !in_env => loader.region(Region::from_static("us-east-1")),
@@ -119,17 +107,10 @@ impl S3 {
                 return Err(anyhow!("the bucket {bucket} does not exist"));
             }
             result => {
-                result
-                    .map_err(explain)
-                    .with_context(|| format!("reach the bucket {bucket}"))?;
+                result.map_err(explain).with_context(|| format!("reach the bucket {bucket}"))?;
             }
         }
-        Ok(Self {
-            client,
-            bucket,
-            prefix,
-            attempt_timeout,
-        })
+        Ok(Self { client, bucket, prefix, attempt_timeout })
     }
 
     pub(super) fn path(&self, key: &Key) -> String {
@@ -137,11 +118,7 @@ impl S3 {
     }
 
     fn under_prefix(&self, path: &str) -> String {
-        if self.prefix.is_empty() {
-            path.to_owned()
-        } else {
-            format!("{}/{path}", self.prefix)
-        }
+        if self.prefix.is_empty() { path.to_owned() } else { format!("{}/{path}", self.prefix) }
     }
 
     pub(super) async fn put(&self, key: &Key, bytes: Bytes) -> anyhow::Result<()> {
@@ -156,13 +133,8 @@ impl S3 {
     pub(super) async fn get(&self, key: &Key) -> anyhow::Result<Option<Bytes>> {
         let mut tries = 1;
         loop {
-            let result = self
-                .client
-                .get_object()
-                .bucket(&self.bucket)
-                .key(self.path(key))
-                .send()
-                .await;
+            let result =
+                self.client.get_object().bucket(&self.bucket).key(self.path(key)).send().await;
             let object = match result {
                 Err(error) if is_missing(&error) => return Ok(None),
                 result => result.map_err(explain)?,
@@ -178,13 +150,7 @@ impl S3 {
     }
 
     pub(super) async fn get_file(&self, key: &Key, path: &Path) -> anyhow::Result<Option<u64>> {
-        let result = self
-            .client
-            .get_object()
-            .bucket(&self.bucket)
-            .key(self.path(key))
-            .send()
-            .await;
+        let result = self.client.get_object().bucket(&self.bucket).key(self.path(key)).send().await;
         let mut object = match result {
             Err(error) if is_missing(&error) => return Ok(None),
             result => result.map_err(explain)?,
@@ -204,22 +170,12 @@ impl S3 {
     }
 
     pub(super) async fn head(&self, key: &Key) -> anyhow::Result<Option<Meta>> {
-        match self
-            .client
-            .head_object()
-            .bucket(&self.bucket)
-            .key(self.path(key))
-            .send()
-            .await
-        {
+        match self.client.head_object().bucket(&self.bucket).key(self.path(key)).send().await {
             Err(error) if is_missing(&error) => Ok(None),
             result => {
                 let object = result.map_err(explain)?;
                 let size = object.content_length.unwrap_or_default().try_into()?;
-                Ok(Some(Meta {
-                    size,
-                    etag: object.e_tag,
-                }))
+                Ok(Some(Meta { size, etag: object.e_tag }))
             }
         }
     }
@@ -231,14 +187,9 @@ impl S3 {
             let Some(before) = self.head(from).await? else {
                 return Ok(None);
             };
-            let request = self
-                .client
-                .copy_object()
-                .bucket(&self.bucket)
-                .key(self.path(to));
-            let request = request
-                .copy_source(&source)
-                .set_copy_source_if_match(before.etag.clone());
+            let request = self.client.copy_object().bucket(&self.bucket).key(self.path(to));
+            let request =
+                request.copy_source(&source).set_copy_source_if_match(before.etag.clone());
             match request.send().await {
                 Ok(_) => {
                     let after = self.head(to).await?.context("the copy is not there")?;
@@ -258,14 +209,7 @@ impl S3 {
     }
 
     pub(super) async fn delete(&self, key: &Key) -> anyhow::Result<()> {
-        match self
-            .client
-            .delete_object()
-            .bucket(&self.bucket)
-            .key(self.path(key))
-            .send()
-            .await
-        {
+        match self.client.delete_object().bucket(&self.bucket).key(self.path(key)).send().await {
             Err(error) if !is_missing(&error) => Err(explain(error)),
             _ => Ok(()),
         }
@@ -273,20 +217,13 @@ impl S3 {
 
     pub(super) async fn list(&self, prefix: &str) -> anyhow::Result<Vec<String>> {
         let request = self.client.list_objects_v2().bucket(&self.bucket);
-        let mut pages = request
-            .prefix(self.under_prefix(prefix))
-            .into_paginator()
-            .send();
+        let mut pages = request.prefix(self.under_prefix(prefix)).into_paginator().send();
         let ours = self.under_prefix("");
         let mut found = Vec::new();
         while let Some(page) = pages.next().await {
             let objects = page.map_err(explain)?.contents.unwrap_or_default();
             let paths = objects.iter().filter_map(|object| object.key.as_deref());
-            found.extend(
-                paths
-                    .filter_map(|path| path.strip_prefix(&ours))
-                    .map(str::to_owned),
-            );
+            found.extend(paths.filter_map(|path| path.strip_prefix(&ours)).map(str::to_owned));
         }
         found.sort_unstable();
         Ok(found)
@@ -299,11 +236,7 @@ mod tests {
 
     #[test]
     fn a_place_is_a_bucket_and_a_prefix() {
-        let place = |spec| {
-            Settings::parse(spec)
-                .map(|place| (place.bucket, place.prefix))
-                .ok()
-        };
+        let place = |spec| Settings::parse(spec).map(|place| (place.bucket, place.prefix)).ok();
         assert_eq!(place("s3://b"), Some(("b".into(), String::new())));
         assert_eq!(place("s3://b/a/c/"), Some(("b".into(), "a/c".into())));
         assert_eq!(place("s3:///a"), None);

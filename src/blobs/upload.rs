@@ -39,9 +39,9 @@ impl Source<'_> {
 
     async fn part(&self, at: u64, length: u64) -> anyhow::Result<ByteStream> {
         match self {
-            Self::Bytes(bytes) => Ok(ByteStream::from(
-                bytes.slice(at as usize..(at + length) as usize),
-            )),
+            Self::Bytes(bytes) => {
+                Ok(ByteStream::from(bytes.slice(at as usize..(at + length) as usize)))
+            }
             Self::File(path, _) => {
                 let range = ByteStream::read_from().path(path).offset(at);
                 Ok(range.length(Length::Exact(length)).build().await?)
@@ -56,33 +56,15 @@ pub(super) async fn upload(s3: &S3, path: &str, source: Source<'_>) -> anyhow::R
     if length <= PART {
         let request = s3.client.put_object().bucket(&s3.bucket).key(path);
         let request = request.body(source.part(0, length).await?).customize();
-        request
-            .config_override(patient(s3, length))
-            .send()
-            .await
-            .map_err(explain)?;
+        request.config_override(patient(s3, length)).send().await.map_err(explain)?;
         return Ok(());
     }
-    let created = s3
-        .client
-        .create_multipart_upload()
-        .bucket(&s3.bucket)
-        .key(path)
-        .send()
-        .await;
-    let id = created
-        .map_err(explain)?
-        .upload_id
-        .context("the upload got no id")?;
+    let created = s3.client.create_multipart_upload().bucket(&s3.bucket).key(path).send().await;
+    let id = created.map_err(explain)?.upload_id.context("the upload got no id")?;
     let result = send_parts(s3, path, &id, &source).await;
     if result.is_err() {
         // Parts of an upload that is never finished are kept, and paid for, until it is aborted.
-        let abort = s3
-            .client
-            .abort_multipart_upload()
-            .bucket(&s3.bucket)
-            .key(path)
-            .upload_id(id);
+        let abort = s3.client.abort_multipart_upload().bucket(&s3.bucket).key(path).upload_id(id);
         if let Err(error) = abort.send().await {
             tracing::warn!(path, error = %explain(error), "an unfinished upload stays in the bucket");
         }
@@ -98,44 +80,20 @@ async fn send_parts(s3: &S3, path: &str, id: &str, source: &Source<'_>) -> anyho
         .map(|(index, at)| async move {
             let number = index as i32 + 1;
             let part_length = size.min(length - at);
-            let request = s3
-                .client
-                .upload_part()
-                .bucket(&s3.bucket)
-                .key(path)
-                .upload_id(id);
-            let request = request
-                .part_number(number)
-                .body(source.part(at, part_length).await?);
-            let request = request
-                .customize()
-                .config_override(patient(s3, part_length));
+            let request = s3.client.upload_part().bucket(&s3.bucket).key(path).upload_id(id);
+            let request = request.part_number(number).body(source.part(at, part_length).await?);
+            let request = request.customize().config_override(patient(s3, part_length));
             let etag = request.send().await.map_err(explain)?.e_tag;
-            anyhow::Ok(
-                CompletedPart::builder()
-                    .part_number(number)
-                    .set_e_tag(etag)
-                    .build(),
-            )
+            anyhow::Ok(CompletedPart::builder().part_number(number).set_e_tag(etag).build())
         })
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
-    let parts = CompletedMultipartUpload::builder()
-        .set_parts(Some(parts))
-        .build();
-    let request = s3
-        .client
-        .complete_multipart_upload()
-        .bucket(&s3.bucket)
-        .key(path);
+    let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+    let request = s3.client.complete_multipart_upload().bucket(&s3.bucket).key(path);
     let request = request.upload_id(id).multipart_upload(parts).customize();
     // The server may take its time to put many parts together.
-    request
-        .config_override(patient(s3, length.min(8 * PART)))
-        .send()
-        .await
-        .map_err(explain)?;
+    request.config_override(patient(s3, length.min(8 * PART))).send().await.map_err(explain)?;
     Ok(())
 }
 

@@ -18,9 +18,7 @@ pub(super) fn timeouts(attempt: Duration) -> TimeoutConfig {
 
 /// The HTTP status, where an answer came.
 pub(super) fn status<E>(error: &SdkError<E>) -> Option<u16> {
-    error
-        .raw_response()
-        .map(|response| response.status().as_u16())
+    error.raw_response().map(|response| response.status().as_u16())
 }
 
 /// Whether the object is not there.

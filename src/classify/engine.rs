@@ -37,10 +37,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Self {
-            running: cores,
-            waiting: 32,
-        }
+        Self { running: cores, waiting: 32 }
     }
 }
 
@@ -101,15 +98,11 @@ impl Classifier {
         top_k: usize,
     ) -> Result<Answer, ClassifyError> {
         let begun = Instant::now();
-        let admitted = Arc::clone(&self.admitted)
-            .try_acquire_owned()
-            .map_err(|_| ClassifyError::Busy)?;
+        let admitted =
+            Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| ClassifyError::Busy)?;
         let slot = self.find(&target).await?;
         let mut waiting = Waiting { over: false };
-        let turn = Arc::clone(&self.running)
-            .acquire_owned()
-            .await
-            .context("never closed")?;
+        let turn = Arc::clone(&self.running).acquire_owned().await.context("never closed")?;
         waiting.over = true;
         let threads = Arc::clone(&self.threads);
         let answer = tokio::task::spawn_blocking(move || {
@@ -134,10 +127,7 @@ impl Classifier {
             }
             (Found::Missing, _) => return Err(ClassifyError::NoActiveModel),
         };
-        Ok(Slot {
-            served: self.load(&listing).await?,
-            listing,
-        })
+        Ok(Slot { served: self.load(&listing).await?, listing })
     }
 
     /// The loaded model, loading and verifying it when it is not in memory.
@@ -178,9 +168,7 @@ impl Classifier {
 
     /// Loads and verifies a model that is about to be activated.
     pub async fn prepare(&self, id: ModelId) -> Result<(), ClassifyError> {
-        let listing = model::listing(&self.pool, id)
-            .await?
-            .ok_or(ClassifyError::UnknownModel)?;
+        let listing = model::listing(&self.pool, id).await?.ok_or(ClassifyError::UnknownModel)?;
         self.load(&listing).await?;
         Ok(())
     }
@@ -214,16 +202,9 @@ impl Classifier {
 
     /// Refreshes again and again until `shutdown`, so that what another process activates is served here soon.
     pub async fn keep_fresh(&self, shutdown: CancellationToken) {
-        while shutdown
-            .run_until_cancelled(tokio::time::sleep(REFRESH))
-            .await
-            .is_some()
-        {
+        while shutdown.run_until_cancelled(tokio::time::sleep(REFRESH)).await.is_some() {
             if let Err(error) = self.refresh().await {
-                tracing::debug!(
-                    error = format!("{error:#}"),
-                    "the models were not refreshed"
-                );
+                tracing::debug!(error = format!("{error:#}"), "the models were not refreshed");
             }
         }
     }

@@ -27,17 +27,9 @@ impl Served {
     pub fn load(listing: &Listing, bytes: &[u8]) -> anyhow::Result<Self> {
         let bundle = Bundle::open(bytes, &listing.sha256.to_string())?;
         let transform = &bundle.metadata.transform;
-        anyhow::ensure!(
-            transform == TRANSFORM,
-            "it wants pictures by the transform {transform:?}"
-        );
-        let inference = bundle
-            .inference()
-            .context("the weights cannot be laid out")?;
-        Ok(Self {
-            classes: bundle.metadata.classes,
-            inference,
-        })
+        anyhow::ensure!(transform == TRANSFORM, "it wants pictures by the transform {transform:?}");
+        let inference = bundle.inference().context("the weights cannot be laid out")?;
+        Ok(Self { classes: bundle.metadata.classes, inference })
     }
 
     /// Answers for the photo in `bytes` with its `top_k` most probable classes. What comes out depends on these
@@ -49,18 +41,13 @@ impl Served {
         begun: Instant,
     ) -> Result<Answer, ClassifyError> {
         let decoding = Instant::now();
-        let limits = Limits {
-            max_bytes: MAX_PHOTO_BYTES,
-            ..Limits::default()
-        };
+        let limits = Limits { max_bytes: MAX_PHOTO_BYTES, ..Limits::default() };
         let size = self.inference.architecture().image_size;
         let levels = tensor::square(&picture::decode(bytes, &limits)?, size as u32);
         let input = input(size, levels)?;
         let decode = milliseconds(decoding.elapsed());
         let inferring = Instant::now();
-        let probabilities = self
-            .probabilities(input, size)
-            .context("the network failed")?;
+        let probabilities = self.probabilities(input, size).context("the network failed")?;
         let infer = milliseconds(inferring.elapsed());
         let mut ranked: Vec<(&String, f32)> = self.classes.iter().zip(probabilities).collect();
         // Stable, so that equal probabilities keep the order of the classes.
@@ -72,18 +59,11 @@ impl Served {
             unfamiliar: probability < listing.unfamiliar_below,
             model_id: listing.id,
             dataset: listing.dataset.clone(),
-            timings_ms: Timings {
-                decode,
-                infer,
-                total: milliseconds(begun.elapsed()),
-            },
+            timings_ms: Timings { decode, infer, total: milliseconds(begun.elapsed()) },
             probabilities: ranked
                 .into_iter()
                 .take(top_k)
-                .map(|(class, probability)| ClassProbability {
-                    class: class.clone(),
-                    probability,
-                })
+                .map(|(class, probability)| ClassProbability { class: class.clone(), probability })
                 .collect(),
         })
     }
@@ -91,10 +71,7 @@ impl Served {
     /// Through the network; `input` is `[size, size, 3]` in 0..1.
     fn probabilities(&self, input: Vec<f32>, size: usize) -> candle_core::Result<Vec<f32>> {
         let photo = Tensor::from_vec(input, (1, size, size, 3), &Device::Cpu)?;
-        self.inference
-            .probabilities(&photo)?
-            .flatten_all()?
-            .to_vec1()
+        self.inference.probabilities(&photo)?.flatten_all()?.to_vec1()
     }
 }
 

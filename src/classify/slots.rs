@@ -55,8 +55,6 @@ impl Slots {
 
     /// The slot of the same dataset, whatever its model.
     pub(super) fn of_same_dataset(&self, listing: &Listing) -> Option<&Slot> {
-        self.loaded
-            .iter()
-            .find(|slot| slot.listing.dataset_id == listing.dataset_id)
+        self.loaded.iter().find(|slot| slot.listing.dataset_id == listing.dataset_id)
     }
 }

@@ -28,11 +28,7 @@ impl Halt {
     /// Of several reasons the one to act on: what no retry mends before what a retry mends.
     #[must_use]
     pub fn worse(self, other: Self) -> Self {
-        if other.rank() > self.rank() {
-            other
-        } else {
-            self
-        }
+        if other.rank() > self.rank() { other } else { self }
     }
 
     fn rank(&self) -> u8 {
@@ -49,15 +45,11 @@ impl Halt {
 
 impl From<Halt> for TaskError {
     fn from(halt: Halt) -> Self {
-        let fail = |code: &str, error| Self::Fail {
-            code: code.into(),
-            error,
-        };
+        let fail = |code: &str, error| Self::Fail { code: code.into(), error };
         match halt {
-            Halt::Throttled => Self::Snooze {
-                delay: THROTTLED,
-                reason: "the tagger asks to slow down".into(),
-            },
+            Halt::Throttled => {
+                Self::Snooze { delay: THROTTLED, reason: "the tagger asks to slow down".into() }
+            }
             Halt::Passing(error) => error.into(),
             Halt::Denied(message) => fail(
                 "tagger_access_denied",
@@ -66,10 +58,9 @@ impl From<Halt> for TaskError {
                      job; it goes on where it stopped"
                 ),
             ),
-            Halt::Refused(message) => fail(
-                "tagger_refused",
-                anyhow::anyhow!("the tagger refuses the request: {message}"),
-            ),
+            Halt::Refused(message) => {
+                fail("tagger_refused", anyhow::anyhow!("the tagger refuses the request: {message}"))
+            }
             Halt::Budget => fail(
                 "budget_exhausted",
                 anyhow::anyhow!(

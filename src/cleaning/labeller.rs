@@ -84,15 +84,7 @@ impl<'a> Labeller<'a> {
         stop: CancellationToken,
     ) -> Self {
         let (halted, turns) = (AtomicBool::new(false), Mutex::default());
-        Self {
-            pool,
-            tagger,
-            job,
-            terms,
-            stop,
-            halted,
-            turns,
-        }
+        Self { pool, tagger, job, terms, stop, halted, turns }
     }
 
     /// From now on no call is made: what was answered is kept, and the rest waits for the next attempt.
@@ -119,9 +111,7 @@ impl<'a> Labeller<'a> {
             if let Some(labels) = in_common(&addresses, &known) {
                 return Ok(labels);
             }
-            let latest = known
-                .first()
-                .map(|(_, labels)| labels.model_version.as_str());
+            let latest = known.first().map(|(_, labels)| labels.model_version.as_str());
             for picture in pictures {
                 let answers: Vec<&str> = known
                     .iter()
@@ -139,26 +129,13 @@ impl<'a> Labeller<'a> {
     /// Asks the tagger, unless a neighbour has just asked it for the same picture.
     async fn label(&self, picture: &Original<'_>, known: usize) -> Result<(), Unlabelled> {
         let sha256 = picture.sha256;
-        let turn = self
-            .turns
-            .lock()
-            .expect("no holder panics")
-            .entry(sha256)
-            .or_default()
-            .clone();
+        let turn = self.turns.lock().expect("no holder panics").entry(sha256).or_default().clone();
         let _turn = turn.lock().await;
-        if store::find(self.pool, self.tagger.name(), &[sha256])
-            .await?
-            .len()
-            > known
-        {
+        if store::find(self.pool, self.tagger.name(), &[sha256]).await?.len() > known {
             return Ok(());
         }
         let Some(bytes) = picture.bytes().await? else {
-            return Err(Unlabelled::Unscannable {
-                sha256,
-                code: "missing",
-            });
+            return Err(Unlabelled::Unscannable { sha256, code: "missing" });
         };
         let labels = self.call(sha256, &bytes).await?;
         store::insert(self.pool, self.tagger.name(), sha256, &labels).await?;
@@ -219,9 +196,7 @@ impl<'a> Labeller<'a> {
 /// The labels of all pictures by the latest model that has labelled every one of them; `known` is the latest first.
 fn in_common(pictures: &[Sha256], known: &[(Sha256, Labels)]) -> Option<Vec<Labels>> {
     let by = |picture: Sha256, version: &str| {
-        known
-            .iter()
-            .find(|(sha256, labels)| *sha256 == picture && labels.model_version == version)
+        known.iter().find(|(sha256, labels)| *sha256 == picture && labels.model_version == version)
     };
     known.iter().find_map(|(_, candidate)| {
         let labels = |&picture: &Sha256| {
@@ -243,25 +218,15 @@ mod tests {
     fn labels_of_two_models_are_never_compared() {
         let both = [Sha256::of(b"a"), Sha256::of(b"b")];
         assert!(in_common(&both, &[answer(b"a", "4.0"), answer(b"b", "3.0")]).is_none());
-        let known = [
-            answer(b"a", "4.0"),
-            answer(b"b", "3.0"),
-            answer(b"a", "3.0"),
-        ];
-        let versions: Vec<String> = in_common(&both, &known)
-            .unwrap()
-            .into_iter()
-            .map(|l| l.model_version)
-            .collect();
+        let known = [answer(b"a", "4.0"), answer(b"b", "3.0"), answer(b"a", "3.0")];
+        let versions: Vec<String> =
+            in_common(&both, &known).unwrap().into_iter().map(|l| l.model_version).collect();
         assert_eq!(versions, ["3.0", "3.0"]);
     }
 
     #[test]
     fn the_latest_model_in_common_counts() {
         let known = [answer(b"a", "4.0"), answer(b"a", "3.0")];
-        assert_eq!(
-            in_common(&[Sha256::of(b"a")], &known).unwrap()[0].model_version,
-            "4.0"
-        );
+        assert_eq!(in_common(&[Sha256::of(b"a")], &known).unwrap()[0].model_version, "4.0");
     }
 }

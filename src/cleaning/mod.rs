@@ -58,10 +58,7 @@ pub async fn record(
     let images: Vec<ImageId> = judged.iter().map(|judged| judged.image).collect();
     let settled = judged.len() + gone;
     let mut verdicts = Vec::new();
-    for Judged {
-        image, findings, ..
-    } in judged
-    {
+    for Judged { image, findings, .. } in judged {
         tally.count(&findings);
         verdicts.extend(findings.into_iter().map(|(check, finding)| NewVerdict {
             job: job.id,

@@ -18,12 +18,7 @@ pub struct Original<'a> {
 
 impl<'a> Original<'a> {
     fn new(blobs: &'a Blobs, sha256: Sha256, keys: Vec<Key>) -> Self {
-        Self {
-            sha256,
-            blobs,
-            keys,
-            bytes: OnceCell::new(),
-        }
+        Self { sha256, blobs, keys, bytes: OnceCell::new() }
     }
 
     /// The bytes of an image, in quarantine or not.

@@ -90,17 +90,11 @@ async fn enqueue(
     job: Option<CleaningJobId>,
 ) -> sqlx::Result<()> {
     for images in images.chunks(BATCH) {
-        let errand = Errand {
-            images: images.to_vec(),
-            job,
-        };
+        let errand = Errand { images: images.to_vec(), job };
         let payload = serde_json::to_value(errand).expect("ids are plain data");
         // The subject is the dataset, not the job: cancelling a job leaves no file half moved.
-        let task = NewTask {
-            priority: -1,
-            max_attempts: 10,
-            ..NewTask::new(KIND, LANE, dataset.0)
-        };
+        let task =
+            NewTask { priority: -1, max_attempts: 10, ..NewTask::new(KIND, LANE, dataset.0) };
         queue::enqueue(&mut *connection, task.with_payload(payload)).await?;
     }
     Ok(())
@@ -146,10 +140,8 @@ struct Move {
 impl Move {
     /// (source, target).
     fn keys(&self) -> (Key, Key) {
-        let (here, aside) = (
-            Key::Image(self.dataset, self.sha256),
-            Key::Flagged(self.dataset, self.sha256),
-        );
+        let (here, aside) =
+            (Key::Image(self.dataset, self.sha256), Key::Flagged(self.dataset, self.sha256));
         match self.direction {
             Direction::Quarantine => (here, aside),
             Direction::Restore => (aside, here),
@@ -236,13 +228,9 @@ async fn advance(
 }
 
 async fn write(connection: &mut PgConnection, open: &Move, step: Step) -> sqlx::Result<()> {
-    query!(
-        "update moves set step = $2, updated_at = now() where id = $1",
-        open.id,
-        step as Step,
-    )
-    .execute(connection)
-    .await?;
+    query!("update moves set step = $2, updated_at = now() where id = $1", open.id, step as Step,)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -281,11 +269,7 @@ fn crash_point(step: Step, written: bool) -> anyhow::Result<()> {
         Step::Recorded => "move-recorded",
         Step::Deleted => "move-deleted",
     };
-    let name = if written {
-        format!("{name}-written")
-    } else {
-        name.to_owned()
-    };
+    let name = if written { format!("{name}-written") } else { name.to_owned() };
     tracing::trace!(name, "step of a move");
     fail::fail_point!(&name, |_| anyhow::bail!("stopped at {name}"));
     Ok(())

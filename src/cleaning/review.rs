@@ -125,11 +125,8 @@ pub async fn undo(connection: &mut PgConnection, review: &Review) -> sqlx::Resul
 
 /// Locks the states of the images' datasets; then nothing that is read here changes under us.
 async fn lock(connection: &mut PgConnection, ids: &[ImageId]) -> sqlx::Result<Vec<Reviewed>> {
-    let datasets: Vec<DatasetId> = images(&mut *connection, ids)
-        .await?
-        .iter()
-        .map(|image| image.dataset)
-        .collect();
+    let datasets: Vec<DatasetId> =
+        images(&mut *connection, ids).await?.iter().map(|image| image.dataset).collect();
     state::lock(connection, &datasets).await?;
     images(connection, ids).await
 }
@@ -221,9 +218,6 @@ pub async fn list(
 
 /// The review, if there is one.
 pub async fn find(executor: impl PgExecutor<'_>, id: ReviewId) -> sqlx::Result<Option<Review>> {
-    let filter = ReviewFilter {
-        id: Some(id),
-        ..ReviewFilter::default()
-    };
+    let filter = ReviewFilter { id: Some(id), ..ReviewFilter::default() };
     Ok(list(executor, &filter, 1).await?.pop())
 }

@@ -47,12 +47,7 @@ pub struct TagSettings {
 impl Default for TagSettings {
     fn default() -> Self {
         // The original rule: the first 4 tags, cut where the service itself cuts by default.
-        Self {
-            tagger: TaggerName::Rekognition,
-            rule: Rule::AnyOfTopK,
-            k: 4,
-            min_confidence: 55.0,
-        }
+        Self { tagger: TaggerName::Rekognition, rule: Rule::AnyOfTopK, k: 4, min_confidence: 55.0 }
     }
 }
 

@@ -104,14 +104,8 @@ pub(super) async fn settle(
 ) -> sqlx::Result<()> {
     lock(connection, &[dataset]).await?;
     let bases = bases(connection, images).await?;
-    for state in [
-        ImageState::Accepted,
-        ImageState::Flagged,
-        ImageState::Rejected,
-    ] {
-        let changed = bases
-            .iter()
-            .filter(|b| b.wanted() == state && b.state != state);
+    for state in [ImageState::Accepted, ImageState::Flagged, ImageState::Rejected] {
+        let changed = bases.iter().filter(|b| b.wanted() == state && b.state != state);
         let changed: Vec<ImageId> = changed.map(|basis| basis.id).collect();
         if !changed.is_empty() {
             dataset::set_state(&mut *connection, &changed, state).await?;
@@ -130,16 +124,10 @@ pub(super) async fn direction(
     image: ImageId,
 ) -> sqlx::Result<Option<Direction>> {
     // In a statement of its own, so that the next one sees what whoever held the lock has decided.
-    query!(
-        "select from images where id = $1 for update",
-        image as ImageId
-    )
-    .execute(&mut *connection)
-    .await?;
-    Ok(bases(connection, &[image])
-        .await?
-        .first()
-        .and_then(Basis::direction))
+    query!("select from images where id = $1 for update", image as ImageId)
+        .execute(&mut *connection)
+        .await?;
+    Ok(bases(connection, &[image]).await?.first().and_then(Basis::direction))
 }
 
 #[cfg(test)]
@@ -159,38 +147,19 @@ mod tests {
 
     #[test]
     fn a_review_beats_every_verdict() {
-        let kept = Basis {
-            flagged: true,
-            quarantined: true,
-            decision: Some(Decision::Keep),
-            ..basis()
-        };
+        let kept =
+            Basis { flagged: true, quarantined: true, decision: Some(Decision::Keep), ..basis() };
         assert_eq!(kept.wanted(), ImageState::Accepted);
         assert_eq!(kept.direction(), Some(Direction::Restore));
-        let rejected = Basis {
-            decision: Some(Decision::Reject),
-            ..basis()
-        };
-        assert_eq!(
-            (rejected.wanted(), rejected.direction()),
-            (ImageState::Rejected, None)
-        );
+        let rejected = Basis { decision: Some(Decision::Reject), ..basis() };
+        assert_eq!((rejected.wanted(), rejected.direction()), (ImageState::Rejected, None));
     }
 
     #[test]
     fn what_cannot_be_scanned_is_flagged_and_stays_where_it_is() {
-        let unscannable = Basis {
-            unscannable: true,
-            ..basis()
-        };
-        assert_eq!(
-            (unscannable.wanted(), unscannable.direction()),
-            (ImageState::Flagged, None)
-        );
-        let both = Basis {
-            flagged: true,
-            ..unscannable
-        };
+        let unscannable = Basis { unscannable: true, ..basis() };
+        assert_eq!((unscannable.wanted(), unscannable.direction()), (ImageState::Flagged, None));
+        let both = Basis { flagged: true, ..unscannable };
         assert_eq!(both.direction(), Some(Direction::Quarantine));
     }
 }

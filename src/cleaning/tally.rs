@@ -50,10 +50,7 @@ impl Tally {
     /// Counts one image by what each check found.
     pub fn count(&mut self, findings: &[(&'static str, Finding)]) {
         for (check, finding) in findings {
-            self.by_check
-                .entry((*check).to_owned())
-                .or_default()
-                .count(finding.outcome);
+            self.by_check.entry((*check).to_owned()).or_default().count(finding.outcome);
         }
         let outcomes = || findings.iter().map(|(_, finding)| finding.outcome);
         let worst = [Outcome::Flagged, Outcome::Unscannable]
@@ -66,10 +63,7 @@ impl Tally {
     pub fn add(&mut self, other: &Self) {
         self.counts.add(other.counts);
         for (check, outcomes) in &other.by_check {
-            self.by_check
-                .entry(check.clone())
-                .or_default()
-                .add(*outcomes);
+            self.by_check.entry(check.clone()).or_default().add(*outcomes);
         }
     }
 }
@@ -85,39 +79,15 @@ mod tests {
         let passed = || Finding::passed("fine", json!({}));
         let mut tally = Tally::default();
         tally.count(&[("a", passed()), ("b", passed())]);
-        tally.count(&[
-            ("a", Finding::unscannable("missing", "gone")),
-            ("b", passed()),
-        ]);
+        tally.count(&[("a", Finding::unscannable("missing", "gone")), ("b", passed())]);
         let mut part = Tally::default();
         part.count(&[
             ("a", Finding::unscannable("missing", "gone")),
             ("b", Finding::flagged("bad", json!({}))),
         ]);
         tally.add(&part);
-        assert_eq!(
-            tally.counts,
-            Outcomes {
-                passed: 1,
-                flagged: 1,
-                unscannable: 1
-            }
-        );
-        assert_eq!(
-            tally.by_check["a"],
-            Outcomes {
-                passed: 1,
-                flagged: 0,
-                unscannable: 2
-            }
-        );
-        assert_eq!(
-            tally.by_check["b"],
-            Outcomes {
-                passed: 2,
-                flagged: 1,
-                unscannable: 0
-            }
-        );
+        assert_eq!(tally.counts, Outcomes { passed: 1, flagged: 1, unscannable: 1 });
+        assert_eq!(tally.by_check["a"], Outcomes { passed: 1, flagged: 0, unscannable: 2 });
+        assert_eq!(tally.by_check["b"], Outcomes { passed: 2, flagged: 1, unscannable: 0 });
     }
 }

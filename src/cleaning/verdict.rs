@@ -66,12 +66,7 @@ pub struct Finding {
 
 impl Finding {
     fn new(outcome: Outcome, reason: impl Into<String>, evidence: Value) -> Self {
-        Self {
-            outcome,
-            code: None,
-            reason: reason.into(),
-            evidence,
-        }
+        Self { outcome, code: None, reason: reason.into(), evidence }
     }
 
     /// Nothing against the image.
@@ -89,11 +84,7 @@ impl Finding {
         let code = Some(code.to_owned());
         Self {
             code,
-            ..Self::new(
-                Outcome::Unscannable,
-                reason,
-                Value::Object(serde_json::Map::new()),
-            )
+            ..Self::new(Outcome::Unscannable, reason, Value::Object(serde_json::Map::new()))
         }
     }
 }
@@ -126,10 +117,7 @@ pub(super) async fn insert(
     let outcomes: Vec<Outcome> = verdicts.iter().map(|v| v.finding.outcome).collect();
     let codes: Vec<Option<String>> = verdicts.iter().map(|v| v.finding.code.clone()).collect();
     let reasons: Vec<String> = verdicts.iter().map(|v| v.finding.reason.clone()).collect();
-    let evidence: Vec<Value> = verdicts
-        .iter()
-        .map(|v| v.finding.evidence.clone())
-        .collect();
+    let evidence: Vec<Value> = verdicts.iter().map(|v| v.finding.evidence.clone()).collect();
     let dry_runs: Vec<bool> = verdicts.iter().map(|v| v.dry_run).collect();
     let reopened: Vec<bool> = verdicts.iter().map(|v| v.reopened).collect();
     query!(

@@ -97,10 +97,7 @@ fn walk(path: &Path, skip: usize, visit: &mut Visit<'_>) -> anyhow::Result<()> {
 
 fn walk_zip(file: File, skip: usize, visit: &mut Visit<'_>) -> anyhow::Result<()> {
     let mut archive = zip::ZipArchive::new(BufReader::new(file)).context("the zip is damaged")?;
-    anyhow::ensure!(
-        archive.len() <= MAX_ENTRIES,
-        "the archive has over {MAX_ENTRIES} entries"
-    );
+    anyhow::ensure!(archive.len() <= MAX_ENTRIES, "the archive has over {MAX_ENTRIES} entries");
     let mut seen = 0;
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).context("the zip is damaged")?;
@@ -120,10 +117,7 @@ fn walk_tar(reader: impl Read, skip: usize, visit: &mut Visit<'_>) -> anyhow::Re
     let mut archive = tar::Archive::new(reader);
     let mut seen = 0;
     for (index, entry) in archive.entries().context("the tar is damaged")?.enumerate() {
-        anyhow::ensure!(
-            index < MAX_ENTRIES,
-            "the archive has over {MAX_ENTRIES} entries"
-        );
+        anyhow::ensure!(index < MAX_ENTRIES, "the archive has over {MAX_ENTRIES} entries");
         let mut entry = entry.context("the tar is damaged")?;
         let name = entry.path()?.to_string_lossy().into_owned();
         if !entry.header().entry_type().is_file() || !wanted(&name) {
@@ -157,8 +151,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut zip = zip::ZipWriter::new(file.reopen().unwrap());
         for (name, bytes) in entries {
-            zip.start_file(*name, zip::write::SimpleFileOptions::default())
-                .unwrap();
+            zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
             zip.write_all(bytes).unwrap();
         }
         zip.finish().unwrap();
@@ -167,16 +160,9 @@ mod tests {
 
     #[test]
     fn a_zip_gives_its_files_in_order_and_skips_what_is_settled() {
-        let file = zip_of(&[
-            ("a/1.png", b"12"),
-            ("__MACOSX/x", b"1"),
-            ("b/2.png", b"123456"),
-        ]);
+        let file = zip_of(&[("a/1.png", b"12"), ("__MACOSX/x", b"1"), ("b/2.png", b"123456")]);
         assert_eq!(count(file.path()).unwrap(), 2);
-        assert_eq!(
-            names(file.path(), 0),
-            [("a/1.png".into(), 2), ("b/2.png".into(), 5)]
-        );
+        assert_eq!(names(file.path(), 0), [("a/1.png".into(), 2), ("b/2.png".into(), 5)]);
         assert_eq!(names(file.path(), 1), [("b/2.png".into(), 5)]);
     }
 
@@ -188,22 +174,15 @@ mod tests {
         let mut header = tar::Header::new_ustar();
         header.set_size(3);
         header.set_cksum();
-        tar.append_data(&mut header, "ship/x.jpg", &b"abc"[..])
-            .unwrap();
+        tar.append_data(&mut header, "ship/x.jpg", &b"abc"[..]).unwrap();
         tar.into_inner().unwrap().finish().unwrap();
         assert_eq!(names(file.path(), 0), [("ship/x.jpg".into(), 3)]);
     }
 
     #[test]
     fn the_folder_of_a_path_never_leaves_the_archive() {
-        let folder = |path: &str| {
-            Entry {
-                path: path.into(),
-                bytes: Vec::new(),
-            }
-            .folder()
-            .map(str::to_owned)
-        };
+        let folder =
+            |path: &str| Entry { path: path.into(), bytes: Vec::new() }.folder().map(str::to_owned);
         assert_eq!(folder("train/cat/1.png").as_deref(), Some("cat"));
         assert_eq!(folder("1.png"), None);
         assert_eq!(folder("cat/../1.png"), None);

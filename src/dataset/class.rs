@@ -53,9 +53,7 @@ pub fn printable(name: &str, (): &()) -> garde::Result {
     if name.trim() == name && !name.chars().any(char::is_control) {
         return Ok(());
     }
-    Err(garde::Error::new(
-        "may not hold control characters or begin or end with a blank",
-    ))
+    Err(garde::Error::new("may not hold control characters or begin or end with a blank"))
 }
 
 /// Another thing has this name already.
@@ -123,9 +121,8 @@ pub async fn update(
 
 /// Removes a class that holds no image; false when images still have it.
 pub async fn remove(executor: impl PgExecutor<'_>, id: ClassId) -> sqlx::Result<bool> {
-    let removed = query!("delete from classes where id = $1", id as ClassId)
-        .execute(executor)
-        .await;
+    let removed =
+        query!("delete from classes where id = $1", id as ClassId).execute(executor).await;
     match removed {
         Ok(_) => Ok(true),
         Err(sqlx::Error::Database(e)) if e.is_foreign_key_violation() => Ok(false),
@@ -154,11 +151,8 @@ pub(super) async fn list(
     Ok(rows
         .into_iter()
         .map(|row| {
-            let counts = Counts {
-                accepted: row.accepted,
-                flagged: row.flagged,
-                rejected: row.rejected,
-            };
+            let counts =
+                Counts { accepted: row.accepted, flagged: row.flagged, rejected: row.rejected };
             let class = Class {
                 id: row.id,
                 name: row.name,

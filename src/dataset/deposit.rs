@@ -15,9 +15,7 @@ use crate::db::{DatasetId, Sha256};
 pub async fn lock_address(executor: impl PgExecutor<'_>, sha256: Sha256) -> sqlx::Result<()> {
     let first = sha256.0.first_chunk().expect("a digest has 32 bytes");
     let address = i64::from_be_bytes(*first);
-    query!("select pg_advisory_xact_lock($1)", address)
-        .execute(executor)
-        .await?;
+    query!("select pg_advisory_xact_lock($1)", address).execute(executor).await?;
     Ok(())
 }
 

@@ -111,6 +111,10 @@ pub async fn list(
              and ($4::text is null or 'flagged' = (
                  select v.outcome from verdicts v
                  where v.image_id = i.id and v."check" = $4 and not v.dry_run
+                   and v.outcome <> 'withdrawn' and not exists (
+                       select from verdicts w
+                       where w.job_id = v.job_id and w.image_id = v.image_id
+                         and w."check" = v."check" and w.outcome = 'withdrawn')
                  order by v.id desc limit 1))
              and ($5::uuid is null or i.id > $5)
            order by i.id limit $6"#,
@@ -199,13 +203,9 @@ pub async fn set_quarantined(
     id: ImageId,
     quarantined: bool,
 ) -> sqlx::Result<()> {
-    query!(
-        "update images set quarantined = $2 where id = $1",
-        id as ImageId,
-        quarantined
-    )
-    .execute(executor)
-    .await?;
+    query!("update images set quarantined = $2 where id = $1", id as ImageId, quarantined)
+        .execute(executor)
+        .await?;
     Ok(())
 }
 

@@ -120,10 +120,7 @@ pub async fn find(
     executor: impl PgExecutor<'_>,
     id: ImportJobId,
 ) -> sqlx::Result<Option<ImportJob>> {
-    let filter = ImportFilter {
-        id: Some(id),
-        ..ImportFilter::default()
-    };
+    let filter = ImportFilter { id: Some(id), ..ImportFilter::default() };
     Ok(list(executor, &filter, 1).await?.pop())
 }
 

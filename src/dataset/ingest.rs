@@ -91,9 +91,5 @@ pub async fn admit(
         Origin::Upload(name) => (None, Some(name.as_str())),
     };
     sighting::insert(connection, id, class, candidate, name).await?;
-    Ok(if new {
-        Admission::Stored(id)
-    } else {
-        Admission::Duplicate(id)
-    })
+    Ok(if new { Admission::Stored(id) } else { Admission::Duplicate(id) })
 }

@@ -52,12 +52,7 @@ struct Row {
 
 impl Row {
     fn with(self, classes: Vec<Class>) -> Dataset {
-        Dataset {
-            id: self.id,
-            name: self.name,
-            classes,
-            created_at: self.created_at,
-        }
+        Dataset { id: self.id, name: self.name, classes, created_at: self.created_at }
     }
 }
 
@@ -84,9 +79,7 @@ pub async fn insert(
         }
     }
     let classes = class::list(connection, &[row.id]).await?;
-    Ok(Ok(row.with(
-        classes.into_iter().map(|(_, class)| class).collect(),
-    )))
+    Ok(Ok(row.with(classes.into_iter().map(|(_, class)| class).collect())))
 }
 
 /// The dataset, if there is one.
@@ -100,9 +93,7 @@ pub async fn find(connection: &mut PgConnection, id: DatasetId) -> sqlx::Result<
     .await?;
     let Some(row) = row else { return Ok(None) };
     let classes = class::list(connection, &[id]).await?;
-    Ok(Some(row.with(
-        classes.into_iter().map(|(_, class)| class).collect(),
-    )))
+    Ok(Some(row.with(classes.into_iter().map(|(_, class)| class).collect())))
 }
 
 /// Up to `limit` datasets, newest first, those after the cursor.
@@ -126,10 +117,7 @@ pub async fn list(
         .into_iter()
         .map(|row| {
             let of_row = |(dataset, _): &mut (DatasetId, Class)| *dataset == row.id;
-            let own = classes
-                .extract_if(.., of_row)
-                .map(|(_, class)| class)
-                .collect();
+            let own = classes.extract_if(.., of_row).map(|(_, class)| class).collect();
             row.with(own)
         })
         .collect())
@@ -141,13 +129,9 @@ pub async fn rename(
     id: DatasetId,
     name: &str,
 ) -> sqlx::Result<Result<bool, NameTaken>> {
-    let renamed = query!(
-        "update datasets set name = $2 where id = $1",
-        id as DatasetId,
-        name
-    )
-    .execute(executor)
-    .await;
+    let renamed = query!("update datasets set name = $2 where id = $1", id as DatasetId, name)
+        .execute(executor)
+        .await;
     match renamed {
         Ok(done) => Ok(Ok(done.rows_affected() == 1)),
         Err(sqlx::Error::Database(e)) if e.is_unique_violation() => Ok(Err(NameTaken)),
@@ -167,8 +151,7 @@ pub async fn has_snapshots(executor: impl PgExecutor<'_>, id: DatasetId) -> sqlx
 
 /// Deletes the dataset's rows with all that belongs to it alone; false when there is no such dataset.
 pub async fn delete(executor: impl PgExecutor<'_>, id: DatasetId) -> sqlx::Result<bool> {
-    let deleted = query!("delete from datasets where id = $1", id as DatasetId)
-        .execute(executor)
-        .await?;
+    let deleted =
+        query!("delete from datasets where id = $1", id as DatasetId).execute(executor).await?;
     Ok(deleted.rows_affected() == 1)
 }

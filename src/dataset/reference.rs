@@ -23,12 +23,9 @@ pub async fn replace(
     class: ClassId,
     pictures: &[Sha256],
 ) -> sqlx::Result<()> {
-    query!(
-        "delete from class_references where class_id = $1",
-        class as ClassId
-    )
-    .execute(&mut *connection)
-    .await?;
+    query!("delete from class_references where class_id = $1", class as ClassId)
+        .execute(&mut *connection)
+        .await?;
     query!(
         "insert into class_references (class_id, sha256)
          select $1, sha256 from unnest($2::bytea[]) as given (sha256) on conflict do nothing",

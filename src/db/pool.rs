@@ -33,10 +33,9 @@ pub async fn connect(url: &str, max_connections: u32) -> anyhow::Result<PgPool> 
         .context("the database URL cannot be read")?
         .application_name("shipshape")
         .options(SESSION);
-    let place = options.get_socket().map_or_else(
-        || options.get_host().to_owned(),
-        |path| path.display().to_string(),
-    );
+    let place = options
+        .get_socket()
+        .map_or_else(|| options.get_host().to_owned(), |path| path.display().to_string());
     PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)

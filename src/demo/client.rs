@@ -17,14 +17,8 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(base_url: &str) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .context("no HTTP client")?;
-        Ok(Self {
-            http,
-            base: Url::parse(base_url).context("the service's URL")?,
-        })
+        let http = reqwest::Client::builder().no_proxy().build().context("no HTTP client")?;
+        Ok(Self { http, base: Url::parse(base_url).context("the service's URL")? })
     }
 
     /// A URL below the base; each part becomes one path segment, whatever characters it has.
@@ -45,8 +39,7 @@ impl Client {
     }
 
     pub(super) async fn post(&self, parts: &[&str], body: &Value) -> anyhow::Result<Value> {
-        self.answered(self.request(Method::POST, parts).json(body))
-            .await
+        self.answered(self.request(Method::POST, parts).json(body)).await
     }
 
     /// Creates something and gives back its id.
@@ -65,19 +58,13 @@ impl Client {
     ) -> anyhow::Result<Value> {
         let mut form = Form::new();
         for picture in pictures {
-            let name = picture
-                .name
-                .rsplit('/')
-                .next()
-                .unwrap_or_default()
-                .to_owned();
+            let name = picture.name.rsplit('/').next().unwrap_or_default().to_owned();
             let part = Part::stream(picture.bytes.clone()).file_name(name);
             let kind =
                 image::guess_format(&picture.bytes).map_or("image/jpeg", |f| f.to_mime_type());
             form = form.part("image", part.mime_str(kind)?);
         }
-        self.answered(self.request(method, parts).multipart(form))
-            .await
+        self.answered(self.request(method, parts).multipart(form)).await
     }
 
     /// All items of a keyset-paged list.
@@ -109,11 +96,7 @@ impl Client {
     async fn answered(&self, request: RequestBuilder) -> anyhow::Result<Value> {
         let request = request.build().context("the request cannot be built")?;
         let what = format!("{} {}", request.method(), request.url().path());
-        let answer = self
-            .http
-            .execute(request)
-            .await
-            .with_context(|| what.clone())?;
+        let answer = self.http.execute(request).await.with_context(|| what.clone())?;
         let status = answer.status();
         let text = answer.text().await.with_context(|| what.clone())?;
         if !status.is_success() {
@@ -137,10 +120,5 @@ fn in_words(text: &str) -> String {
         Value::Array(errors) if !errors.is_empty() => format!(" {}", problem["errors"]),
         _ => String::new(),
     };
-    format!(
-        "{} – {} ({}){errors}",
-        part("title"),
-        part("detail"),
-        part("code")
-    )
+    format!("{} – {} ({}){errors}", part("title"), part("detail"), part("code"))
 }

@@ -40,12 +40,7 @@ impl Picture {
     /// A picture under a name; the digest is computed.
     pub fn new(name: String, bytes: Vec<u8>, labels: Vec<Label>) -> Self {
         let sha256 = hex::encode(sha2::Sha256::digest(&bytes));
-        Self {
-            name,
-            bytes: bytes.into(),
-            sha256,
-            labels,
-        }
+        Self { name, bytes: bytes.into(), sha256, labels }
     }
 }
 
@@ -104,10 +99,9 @@ impl Collection {
     pub fn drawn(classes: Option<&[String]>, seed: u64, count: usize) -> anyhow::Result<Self> {
         let kinds = match classes {
             None => ShipKind::ALL[..2].to_vec(),
-            Some(names) => names
-                .iter()
-                .map(|name| kind_named(name))
-                .collect::<anyhow::Result<Vec<_>>>()?,
+            Some(names) => {
+                names.iter().map(|name| kind_named(name)).collect::<anyhow::Result<Vec<_>>>()?
+            }
         };
         let stocks: Vec<Stock> = kinds
             .iter()
@@ -119,18 +113,10 @@ impl Collection {
                 }),
             })
             .collect();
-        let clutter = pictures(
-            count / PER_CLUTTER * kinds.len(),
-            "clutter",
-            seed,
-            |index| Subject::Clutter(ClutterKind::ALL[index % ClutterKind::ALL.len()]),
-        );
-        Self::divided(
-            "drawn".to_owned(),
-            "3.0".to_owned(),
-            (stocks, clutter),
-            seed,
-        )
+        let clutter = pictures(count / PER_CLUTTER * kinds.len(), "clutter", seed, |index| {
+            Subject::Clutter(ClutterKind::ALL[index % ClutterKind::ALL.len()])
+        });
+        Self::divided("drawn".to_owned(), "3.0".to_owned(), (stocks, clutter), seed)
     }
 
     /// References and one held-out picture aside, then one clutter picture per four, each used once.
@@ -140,26 +126,15 @@ impl Collection {
         (stocks, mut clutter): (Vec<Stock>, Vec<Picture>),
         seed: u64,
     ) -> anyhow::Result<Self> {
-        ensure!(
-            stocks.len() >= 2,
-            "a classifier needs two classes or more, not {}",
-            stocks.len()
-        );
+        ensure!(stocks.len() >= 2, "a classifier needs two classes or more, not {}", stocks.len());
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         clutter.shuffle(&mut rng);
-        let wanted: usize = stocks
-            .iter()
-            .map(|stock| stock.pictures.len() / PER_CLUTTER)
-            .sum();
+        let wanted: usize = stocks.iter().map(|stock| stock.pictures.len() / PER_CLUTTER).sum();
         let there = clutter.len().min(wanted);
         let mut classes = Vec::new();
         for mut stock in stocks {
             let of = stock.pictures.len();
-            ensure!(
-                of >= LEAST,
-                "class {} has {of} pictures, the demo needs {LEAST}",
-                stock.class
-            );
+            ensure!(of >= LEAST, "class {} has {of} pictures, the demo needs {LEAST}", stock.class);
             // Where clutter is scarce, every class gets the same share of it.
             let share = of / PER_CLUTTER * there / wanted.max(1);
             stock.pictures.shuffle(&mut rng);
@@ -174,11 +149,7 @@ impl Collection {
                 clutter: clutter.split_off(clutter.len() - share.min(clutter.len())),
             });
         }
-        Ok(Self {
-            origin,
-            label_model_version,
-            classes,
-        })
+        Ok(Self { origin, label_model_version, classes })
     }
 }
 
@@ -198,11 +169,7 @@ fn pictures(
 ) -> Vec<Picture> {
     let one = |index: usize| {
         let drawing = draw(subject(index), seed, index as u64);
-        Picture::new(
-            format!("{folder}/{index:03}.jpg"),
-            drawing.jpeg,
-            drawing.labels,
-        )
+        Picture::new(format!("{folder}/{index:03}.jpg"), drawing.jpeg, drawing.labels)
     };
     (0..count).into_par_iter().map(one).collect()
 }
@@ -229,17 +196,9 @@ mod tests {
         for class in &collection.classes {
             assert_eq!((class.references.len(), class.found.len()), (4, 24));
             assert_eq!(class.clutter.len(), 6);
-            let all = class
-                .references
-                .iter()
-                .chain(&class.found)
-                .chain(&class.clutter);
+            let all = class.references.iter().chain(&class.found).chain(&class.clutter);
             for picture in all.chain([&class.held_out]) {
-                assert!(
-                    seen.insert(picture.sha256.clone()),
-                    "{} twice",
-                    picture.name
-                );
+                assert!(seen.insert(picture.sha256.clone()), "{} twice", picture.name);
             }
         }
     }

@@ -140,19 +140,12 @@ impl Findings {
         let outcomes = added(&self.scrapes);
         let (by_class, clutter, planted) = self.sorted(web);
         let accuracy = |key: &str| {
-            self.run[key]
-                .as_f64()
-                .with_context(|| format!("the training run has no {key}"))
+            self.run[key].as_f64().with_context(|| format!("the training run has no {key}"))
         };
         let count = |key: &str| self.snapshot["counts"][key].as_u64().unwrap_or(0);
         Ok(Report {
             photos: web.collection().origin.clone(),
-            classes: web
-                .collection()
-                .classes
-                .iter()
-                .map(|class| class.name.clone())
-                .collect(),
+            classes: web.collection().classes.iter().map(|class| class.name.clone()).collect(),
             candidates: outcomes.values().sum(),
             stored: outcomes.get("stored").copied().unwrap_or(0),
             flagged: self.images.iter().filter(|image| is_flagged(image)).count() as u64,
@@ -160,18 +153,12 @@ impl Findings {
             by_class,
             clutter,
             planted,
-            snapshot: Split {
-                train: count("train"),
-                test: count("test"),
-            },
+            snapshot: Split { train: count("train"), test: count("test") },
             epochs: self.epochs.len(),
             train_accuracy: accuracy("train_accuracy")?,
             test_accuracy: accuracy("test_accuracy")?,
             test_accuracy_without_clutter: self.without_clutter(web),
-            classify: held_out
-                .first()
-                .cloned()
-                .context("nothing was classified")?,
+            classify: held_out.first().cloned().context("nothing was classified")?,
             held_out,
             outcomes,
             seconds,
@@ -181,12 +168,8 @@ impl Findings {
     }
 
     fn sorted(&self, web: &SampleWeb) -> (BTreeMap<String, Count>, Clutter, Count) {
-        let mut by_class: BTreeMap<String, Count> = web
-            .collection()
-            .classes
-            .iter()
-            .map(|c| (c.name.clone(), Count::default()))
-            .collect();
+        let mut by_class: BTreeMap<String, Count> =
+            web.collection().classes.iter().map(|c| (c.name.clone(), Count::default())).collect();
         let (mut clutter, mut planted) = (Clutter::default(), Count::default());
         for image in &self.images {
             let Some(truth) = truth(web, image) else {
@@ -245,11 +228,7 @@ fn is_flagged_by_tags(image: &Value) -> bool {
 
 fn added(scrapes: &[Value]) -> BTreeMap<String, u64> {
     let mut sums = BTreeMap::new();
-    for (outcome, count) in scrapes
-        .iter()
-        .filter_map(|job| job["outcomes"].as_object())
-        .flatten()
-    {
+    for (outcome, count) in scrapes.iter().filter_map(|job| job["outcomes"].as_object()).flatten() {
         *sums.entry(outcome.clone()).or_default() += count.as_u64().unwrap_or(0);
     }
     sums
@@ -257,9 +236,7 @@ fn added(scrapes: &[Value]) -> BTreeMap<String, u64> {
 
 fn flagged_by_check(cleaning: &Value) -> BTreeMap<String, u64> {
     let checks = cleaning["by_check"].as_object().into_iter().flatten();
-    checks
-        .map(|(check, of)| (check.clone(), of["flagged"].as_u64().unwrap_or(0)))
-        .collect()
+    checks.map(|(check, of)| (check.clone(), of["flagged"].as_u64().unwrap_or(0))).collect()
 }
 
 fn simulated(web: &SampleWeb) -> Vec<String> {
@@ -267,9 +244,5 @@ fn simulated(web: &SampleWeb) -> Vec<String> {
         "drawn" => "the pictures and their labels (drawn by the program)",
         _ => "the labels (from labels.json)",
     };
-    SIMULATED
-        .iter()
-        .chain([&pictures])
-        .map(|&part| part.to_owned())
-        .collect()
+    SIMULATED.iter().chain([&pictures]).map(|&part| part.to_owned()).collect()
 }

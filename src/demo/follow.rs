@@ -51,15 +51,8 @@ pub(super) async fn follow(
 }
 
 fn reason(job: &Value) -> String {
-    let text = |value: &Value| {
-        value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned)
-    };
-    let code = job
-        .get("error_code")
-        .filter(|code| !code.is_null())
-        .map(text);
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let code = job.get("error_code").filter(|code| !code.is_null()).map(text);
     let error = job.get("error").filter(|error| !error.is_null()).map(text);
     match (code, error) {
         (Some(code), Some(error)) => format!("{error} ({code})"),

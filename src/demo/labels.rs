@@ -37,9 +37,7 @@ pub struct Named {
 impl Label {
     /// A label with ancestors and nothing else.
     pub fn new(name: &str, confidence: f32, parents: &[&str]) -> Self {
-        let named = |name: &&str| Named {
-            name: (*name).to_owned(),
-        };
+        let named = |name: &&str| Named { name: (*name).to_owned() };
         Self {
             name: name.to_owned(),
             confidence: (f64::from(confidence) * 1e4).round() / 1e4,
@@ -52,7 +50,10 @@ impl Label {
 }
 
 /// The top `k` names of each reference, all references together: confidence down, number of parents down, name up.
-pub fn top_of<'a>(references: impl IntoIterator<Item = &'a [Label]>, k: usize) -> BTreeSet<String> {
+pub(super) fn top_of<'a>(
+    references: impl IntoIterator<Item = &'a [Label]>,
+    k: usize,
+) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for labels in references {
         let mut order: Vec<&Label> = labels.iter().collect();
@@ -68,13 +69,9 @@ pub fn top_of<'a>(references: impl IntoIterator<Item = &'a [Label]>, k: usize) -
 }
 
 /// Whether any label of a picture, by name or alias, is among the references' names.
-pub fn shares(labels: &[Label], names: &BTreeSet<String>) -> bool {
+pub(super) fn shares(labels: &[Label], names: &BTreeSet<String>) -> bool {
     labels.iter().any(|label| {
-        names.contains(&label.name)
-            || label
-                .aliases
-                .iter()
-                .any(|alias| names.contains(&alias.name))
+        names.contains(&label.name) || label.aliases.iter().any(|alias| names.contains(&alias.name))
     })
 }
 
@@ -99,13 +96,8 @@ mod tests {
     #[test]
     fn an_alias_counts_as_the_name() {
         let mut label = Label::new("Watercraft", 90.0, &[]);
-        label.aliases.push(Named {
-            name: "Vessel".into(),
-        });
-        assert!(shares(
-            &[label.clone()],
-            &BTreeSet::from(["Vessel".to_owned()])
-        ));
+        label.aliases.push(Named { name: "Vessel".into() });
+        assert!(shares(&[label.clone()], &BTreeSet::from(["Vessel".to_owned()])));
         assert!(!shares(&[label], &BTreeSet::from(["Ship".to_owned()])));
     }
 }

@@ -50,13 +50,8 @@ pub struct DemoOptions {
 /// A directory or class is missing, or no port is free.
 pub async fn prepare(options: &DemoOptions) -> anyhow::Result<SampleWeb> {
     let asked = options.clone();
-    let load = move || {
-        Collection::load(
-            asked.photos.as_deref(),
-            asked.classes.as_deref(),
-            asked.seed,
-        )
-    };
+    let load =
+        move || Collection::load(asked.photos.as_deref(), asked.classes.as_deref(), asked.seed);
     let collection = tokio::task::spawn_blocking(load).await??;
     SampleWeb::start(collection, options.seed).await
 }

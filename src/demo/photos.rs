@@ -32,25 +32,15 @@ pub(super) fn read(
     dir: &Path,
     classes: Option<&[String]>,
 ) -> anyhow::Result<(Vec<Stock>, Vec<Picture>, String)> {
-    ensure!(
-        dir.is_dir(),
-        "{} is not a directory of photographs",
-        dir.display()
-    );
+    ensure!(dir.is_dir(), "{} is not a directory of photographs", dir.display());
     let labels = dir.join("labels.json");
     let text = fs::read(&labels).with_context(|| {
-        format!(
-            "{} feeds the tagger's stand-in and cannot be read",
-            labels.display()
-        )
+        format!("{} feeds the tagger's stand-in and cannot be read", labels.display())
     })?;
     let file: LabelFile = serde_json::from_slice(&text)
         .with_context(|| format!("{} is not a label file", labels.display()))?;
-    let tags: HashMap<String, Vec<Label>> = file
-        .images
-        .into_values()
-        .map(|entry| (entry.sha256, entry.labels))
-        .collect();
+    let tags: HashMap<String, Vec<Label>> =
+        file.images.into_values().map(|entry| (entry.sha256, entry.labels)).collect();
     let mut folders = BTreeMap::new();
     walk(dir, dir, &mut folders)?;
     let clutter = folders.remove(CLUTTER).unwrap_or_default();
@@ -91,22 +81,13 @@ fn walk(
 }
 
 fn is_picture(path: &Path) -> bool {
-    let extension = path
-        .extension()
-        .and_then(|e| e.to_str())
-        .unwrap_or_default();
-    EXTENSIONS
-        .iter()
-        .any(|known| extension.eq_ignore_ascii_case(known))
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 fn below(root: &Path, path: &Path) -> String {
     let relative = path.strip_prefix(root).unwrap_or(path);
-    relative
-        .iter()
-        .map(|part| part.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join("/")
+    relative.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
 fn wanted<'a>(
@@ -118,34 +99,16 @@ fn wanted<'a>(
     let all: Vec<String> = folders.keys().cloned().collect();
     let mut found: Vec<(String, &Vec<PathBuf>)> = Vec::new();
     for class in classes.unwrap_or(&all) {
-        let matching: Vec<&String> = folders
-            .keys()
-            .filter(|path| *path == class || last(path) == *class)
-            .collect();
-        let known = || {
-            folders
-                .keys()
-                .map(|path| last(path))
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
+        let matching: Vec<&String> =
+            folders.keys().filter(|path| *path == class || last(path) == *class).collect();
+        let known = || folders.keys().map(|path| last(path)).collect::<Vec<_>>().join(", ");
         let path = match matching[..] {
             [path] => path,
-            [] => bail!(
-                "no folder {class} below {}; there are: {}",
-                dir.display(),
-                known()
-            ),
-            _ => bail!(
-                "{class} is ambiguous below {}: {matching:?}; give the path",
-                dir.display()
-            ),
+            [] => bail!("no folder {class} below {}; there are: {}", dir.display(), known()),
+            _ => bail!("{class} is ambiguous below {}: {matching:?}; give the path", dir.display()),
         };
         let name = last(path);
-        ensure!(
-            !found.iter().any(|(other, _)| *other == name),
-            "class {name} is asked for twice"
-        );
+        ensure!(!found.iter().any(|(other, _)| *other == name), "class {name} is asked for twice");
         found.push((name, &folders[path]));
     }
     Ok(found)
@@ -160,12 +123,7 @@ fn load(
         let bytes = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
         let mut picture = Picture::new(below(root, path), bytes, Vec::new());
         let labels = tags.get(&picture.sha256);
-        let missing = || {
-            format!(
-                "labels.json has no labels for {} (by its sha256)",
-                picture.name
-            )
-        };
+        let missing = || format!("labels.json has no labels for {} (by its sha256)", picture.name);
         picture.labels.clone_from(labels.with_context(missing)?);
         Ok(picture)
     };
@@ -196,10 +154,7 @@ mod tests {
                 let name = format!("{folder}/{index}.jpg");
                 fs::write(dir.path().join(&name), &drawing.jpeg).unwrap();
                 let picture = Picture::new(name.clone(), drawing.jpeg, Vec::new());
-                images.insert(
-                    name,
-                    json!({"sha256": picture.sha256, "labels": drawing.labels}),
-                );
+                images.insert(name, json!({"sha256": picture.sha256, "labels": drawing.labels}));
             }
         }
         let labels = json!({"LabelModelVersion": "3.0", "images": images});
@@ -213,24 +168,10 @@ mod tests {
     fn folders_anywhere_below_are_classes_and_scarce_clutter_is_shared_fairly() {
         let dir = photos(true);
         let collection = Collection::load(Some(dir.path()), None, 1).unwrap();
-        let names: Vec<_> = collection
-            .classes
-            .iter()
-            .map(|class| class.name.as_str())
-            .collect();
+        let names: Vec<_> = collection.classes.iter().map(|class| class.name.as_str()).collect();
         assert_eq!(names, ["cruiser", "freighter"]);
-        assert!(
-            collection
-                .classes
-                .iter()
-                .all(|class| class.clutter.len() == 2)
-        );
-        assert!(
-            collection
-                .classes
-                .iter()
-                .all(|class| class.found.len() == 19)
-        );
+        assert!(collection.classes.iter().all(|class| class.clutter.len() == 2));
+        assert!(collection.classes.iter().all(|class| class.found.len() == 19));
         assert_eq!(collection.classes[0].found[0].labels.len(), 9);
     }
 
@@ -239,10 +180,7 @@ mod tests {
         let dir = photos(true);
         let load = |dir: &Path, classes: &[&str]| {
             let classes: Vec<String> = classes.iter().map(|&c| c.to_owned()).collect();
-            format!(
-                "{:#}",
-                Collection::load(Some(dir), Some(&classes), 1).unwrap_err()
-            )
+            format!("{:#}", Collection::load(Some(dir), Some(&classes), 1).unwrap_err())
         };
         assert!(load(dir.path(), &["cruiser", "galley"]).contains("no folder galley"));
         assert!(load(dir.path(), &["cruiser", "ships/cruiser"]).contains("twice"));

@@ -48,26 +48,16 @@ fn in_words(fate: Fate) -> &'static str {
 /// After the last answer.
 pub(super) fn print(report: &Report, web: &SampleWeb, base_url: &str) {
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
-    println!(
-        "\n{:>26}  {} candidates, {} stored",
-        "scrape", report.candidates, report.stored
-    );
+    println!("\n{:>26}  {} candidates, {} stored", "scrape", report.candidates, report.stored);
     for (outcome, count) in report.outcomes.iter().filter(|(name, _)| *name != "stored") {
         println!("{:>26}  {count:>5} {outcome}", "");
     }
     println!("{:>26}  {} flagged", "clean", report.flagged);
-    for (check, count) in report
-        .flagged_by_check
-        .iter()
-        .filter(|(_, count)| **count > 0)
-    {
+    for (check, count) in report.flagged_by_check.iter().filter(|(_, count)| **count > 0) {
         println!("{:>26}  {count:>5} by {check}", "");
     }
     for (class, count) in &report.by_class {
-        println!(
-            "{class:>26}  {} of {} pictures flagged",
-            count.flagged, count.stored
-        );
+        println!("{class:>26}  {} of {} pictures flagged", count.flagged, count.stored);
     }
     let [flagged, unshared] = report.clutter.flagged_of_unshared;
     println!(
@@ -79,10 +69,7 @@ pub(super) fn print(report: &Report, web: &SampleWeb, base_url: &str) {
         "planted files", report.planted.flagged, report.planted.stored
     );
     let (calls, throttled) = web.tagger_calls();
-    println!(
-        "{:>26}  {calls} calls, {throttled} of them throttled",
-        "tagger stand-in"
-    );
+    println!("{:>26}  {calls} calls, {throttled} of them throttled", "tagger stand-in");
     println!(
         "{:>26}  {} to train on, {} to test on, {} epochs",
         "train", report.snapshot.train, report.snapshot.test, report.epochs
@@ -92,9 +79,7 @@ pub(super) fn print(report: &Report, web: &SampleWeb, base_url: &str) {
         "accuracy",
         percent(report.train_accuracy),
         percent(report.test_accuracy),
-        report
-            .test_accuracy_without_clutter
-            .map_or_else(|| "none".to_owned(), percent)
+        report.test_accuracy_without_clutter.map_or_else(|| "none".to_owned(), percent)
     );
     for answer in &report.held_out {
         println!(

@@ -18,10 +18,7 @@ pub struct FieldError {
 impl FieldError {
     /// An error of one field.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            message: message.into(),
-        }
+        Self { field: field.into(), message: message.into() }
     }
 }
 
@@ -105,27 +102,18 @@ impl Architecture {
         for (field, units) in [("conv", &self.conv), ("dense", &self.dense)] {
             for (at, units) in units.iter().enumerate() {
                 if !(1..=MAX_UNITS).contains(units) {
-                    refuse(
-                        format!("{field}[{at}]"),
-                        format!("must be between 1 and {MAX_UNITS}"),
-                    );
+                    refuse(format!("{field}[{at}]"), format!("must be between 1 and {MAX_UNITS}"));
                 }
             }
         }
         for (at, rate) in self.dropout.iter().enumerate() {
             if !(0.0..1.0).contains(rate) {
-                refuse(
-                    format!("dropout[{at}]"),
-                    "must be at least 0 and less than 1".into(),
-                );
+                refuse(format!("dropout[{at}]"), "must be at least 0 and less than 1".into());
             }
         }
         if self.dropout.len() > self.dropout_places() {
             let places = self.dropout_places();
-            refuse(
-                "dropout".into(),
-                format!("this network has room for {places} layers"),
-            );
+            refuse("dropout".into(), format!("this network has room for {places} layers"));
         }
         if !(2..=10_000).contains(&self.classes) {
             refuse("classes".into(), "must be between 2 and 10000".into());
@@ -133,11 +121,7 @@ impl Architecture {
         if errors.is_empty() {
             errors.extend(self.check_sizes().err());
         }
-        if errors.is_empty() {
-            Ok(())
-        } else {
-            Err(errors)
-        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
     /// The places that dropout can stand: before the output, after the convolutions (the same
@@ -155,11 +139,8 @@ impl Architecture {
             }
             size = self.size_after(block);
         }
-        let parameters: usize = self
-            .variables()
-            .iter()
-            .map(|spec| spec.shape.iter().product::<usize>())
-            .sum();
+        let parameters: usize =
+            self.variables().iter().map(|spec| spec.shape.iter().product::<usize>()).sum();
         if parameters > MAX_PARAMETERS {
             let message = format!("{parameters} parameters, more than {MAX_PARAMETERS}");
             return Err(FieldError::new("conv", message));
@@ -183,12 +164,8 @@ impl Architecture {
         let mut maps = 3;
         for (block, next) in self.conv.iter().enumerate() {
             let size = self.size_after(block);
-            let shape = ConvShape {
-                height: size,
-                width: size,
-                input_maps: maps,
-                output_maps: *next,
-            };
+            let shape =
+                ConvShape { height: size, width: size, input_maps: maps, output_maps: *next };
             layers.push(Layer::Conv(shape));
             maps = *next;
             let blocks_below = self.conv.len() - 1 - block;
@@ -198,20 +175,14 @@ impl Architecture {
         }
         let mut inputs = self.size_after(self.conv.len()).pow(2) * maps;
         for (at, outputs) in self.dense.iter().enumerate() {
-            let shape = DenseShape {
-                inputs,
-                outputs: *outputs,
-            };
+            let shape = DenseShape { inputs, outputs: *outputs };
             layers.push(Layer::Dense { shape, relu: true });
             inputs = *outputs;
             if at + 1 == self.dense.len() {
                 self.push_dropout(&mut layers, 0);
             }
         }
-        let shape = DenseShape {
-            inputs,
-            outputs: self.classes,
-        };
+        let shape = DenseShape { inputs, outputs: self.classes };
         layers.push(Layer::Dense { shape, relu: false });
         layers
     }
@@ -221,10 +192,7 @@ impl Architecture {
             return;
         };
         let rate = self.dropout[at] as f32;
-        layers.push(Layer::Dropout {
-            rate,
-            number: at as u64,
-        });
+        layers.push(Layer::Dropout { rate, number: at as u64 });
     }
 
     /// The variables in layer order: weight and bias of each convolution and dense layer.
@@ -239,30 +207,15 @@ impl Architecture {
                     let fan = Fan { inputs, outputs };
                     (format!("conv{convs}"), inputs, shape.output_maps, fan)
                 }
-                Layer::Dense {
-                    shape: DenseShape { inputs, outputs },
-                    relu,
-                } => {
+                Layer::Dense { shape: DenseShape { inputs, outputs }, relu } => {
                     denses += 1;
-                    let name = if relu {
-                        format!("dense{denses}")
-                    } else {
-                        "output".to_owned()
-                    };
+                    let name = if relu { format!("dense{denses}") } else { "output".to_owned() };
                     (name, inputs, outputs, Fan { inputs, outputs })
                 }
             };
             let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
-            specs.push(VariableSpec {
-                name: weight,
-                shape: vec![rows, columns],
-                fan: Some(fan),
-            });
-            specs.push(VariableSpec {
-                name: bias,
-                shape: vec![columns],
-                fan: None,
-            });
+            specs.push(VariableSpec { name: weight, shape: vec![rows, columns], fan: Some(fan) });
+            specs.push(VariableSpec { name: bias, shape: vec![columns], fan: None });
         }
         specs
     }
@@ -297,21 +250,12 @@ pub(crate) mod tests {
         let with = |dropout: &[f64], dense: &[usize]| {
             let conv = vec![4, 4, 4];
             let (dropout, dense) = (dropout.to_vec(), dense.to_vec());
-            kinds(&Architecture {
-                image_size: 40,
-                conv,
-                dense,
-                dropout,
-                classes: 2,
-            })
+            kinds(&Architecture { image_size: 40, conv, dense, dropout, classes: 2 })
         };
         assert_eq!(with(&[], &[8]), "cccdd");
         assert_eq!(with(&[0.5], &[8]), "cccd(0.5)d");
         assert_eq!(with(&[0.25, 0.5], &[8]), "ccc(0.25)d(0.5)d");
-        assert_eq!(
-            with(&[0.1, 0.2, 0.3, 0.4], &[8]),
-            "c(0.1)c(0.2)c(0.3)d(0.4)d"
-        );
+        assert_eq!(with(&[0.1, 0.2, 0.3, 0.4], &[8]), "c(0.1)c(0.2)c(0.3)d(0.4)d");
         assert_eq!(with(&[0.2, 0.5], &[]), "cc(0.2)c(0.5)d");
         assert_eq!(with(&[0.5], &[8, 9]), "cccdd(0.5)d");
     }
@@ -320,19 +264,10 @@ pub(crate) mod tests {
     fn the_original_network_has_the_expected_variables() {
         let conv = vec![32, 64, 128];
         let (dense, dropout) = (vec![64], vec![0.5]);
-        let original = Architecture {
-            image_size: 150,
-            conv,
-            dense,
-            dropout,
-            classes: 5,
-        };
+        let original = Architecture { image_size: 150, conv, dense, dropout, classes: 5 };
         assert_eq!(original.check(), Ok(()));
-        let shapes: Vec<_> = original
-            .variables()
-            .into_iter()
-            .map(|spec| (spec.name, spec.shape))
-            .collect();
+        let shapes: Vec<_> =
+            original.variables().into_iter().map(|spec| (spec.name, spec.shape)).collect();
         assert_eq!(shapes[0], ("conv1.weight".into(), vec![27, 32]));
         assert_eq!(shapes[5], ("conv3.bias".into(), vec![128]));
         assert_eq!(shapes[6], ("dense1.weight".into(), vec![17 * 17 * 128, 64]));
@@ -345,10 +280,7 @@ pub(crate) mod tests {
             let mut architecture = tiny();
             change(&mut architecture);
             let errors = architecture.check().unwrap_err();
-            errors
-                .into_iter()
-                .map(|error| error.field)
-                .collect::<Vec<_>>()
+            errors.into_iter().map(|error| error.field).collect::<Vec<_>>()
         };
         assert_eq!(refused(|a| a.image_size = 9), ["image_size"]);
         assert_eq!(refused(|a| a.conv[1] = 0), ["conv[1]"]);

@@ -33,9 +33,7 @@ impl Inference {
             ordered.push(tensor.clone());
             tensors.insert(variable.name.clone(), tensor);
         }
-        let kernels = ordered
-            .chunks_exact(2)
-            .map(|pair| (pair[0].clone(), pair[1].clone()));
+        let kernels = ordered.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()));
         Ok(Self {
             architecture: network.architecture().clone(),
             layers: network.architecture().layers(),
@@ -62,10 +60,7 @@ impl Inference {
     pub fn logits(&self, pictures: &Tensor) -> Result<Tensor> {
         let size = self.architecture.image_size;
         if pictures.dims().get(1..) != Some(&[size, size, 3]) {
-            bail!(
-                "the network wants pictures [n, {size}, {size}, 3], not {:?}",
-                pictures.dims()
-            );
+            bail!("the network wants pictures [n, {size}, {size}, 3], not {:?}", pictures.dims());
         }
         let mut values = pictures.contiguous()?;
         let mut kernels = self.kernels.iter();
@@ -115,10 +110,7 @@ mod tests {
         assert_eq!(logits.flatten_all()?.to_vec1::<f32>()?, expected);
         let alone = inference.logits(&pictures.narrow(0, 3, 1)?)?;
         assert_eq!(alone.flatten_all()?.to_vec1::<f32>()?, expected[9..12]);
-        let sums = inference
-            .probabilities(&pictures)?
-            .sum(1)?
-            .to_vec1::<f32>()?;
+        let sums = inference.probabilities(&pictures)?.sum(1)?.to_vec1::<f32>()?;
         assert!(sums.iter().all(|sum| (sum - 1.0).abs() < 1e-6));
         Ok(())
     }

@@ -36,11 +36,7 @@ impl Network {
             if let Some(fan) = spec.fan {
                 initializer.fill(&mut data, fan, seed, layer as u64);
             }
-            Variable {
-                name: spec.name,
-                shape: spec.shape,
-                data,
-            }
+            Variable { name: spec.name, shape: spec.shape, data }
         });
         Self::with_variables(architecture, variables.collect())
     }
@@ -48,11 +44,7 @@ impl Network {
     /// A network with the given weights, in the order and shapes of [`Architecture::variables`].
     pub(super) fn with_variables(architecture: &Architecture, variables: Vec<Variable>) -> Self {
         let layers = architecture.layers();
-        Self {
-            architecture: architecture.clone(),
-            layers,
-            variables,
-        }
+        Self { architecture: architecture.clone(), layers, variables }
     }
 
     /// The description that the network was built from.
@@ -80,19 +72,13 @@ impl Network {
     /// Weight and bias of the `index`-th layer that has any.
     pub(super) fn kernel(&self, index: usize) -> Kernel<'_> {
         let pair = &self.variables[2 * index..2 * index + 2];
-        Kernel {
-            weights: &pair[0].data,
-            bias: &pair[1].data,
-        }
+        Kernel { weights: &pair[0].data, bias: &pair[1].data }
     }
 
     /// The index of the first layer after the convolutions and their dropout.
     pub(super) fn first_dense(&self) -> usize {
         let dense = |layer: &Layer| matches!(layer, Layer::Dense { .. });
-        self.layers
-            .iter()
-            .position(dense)
-            .expect("the output layer is dense")
+        self.layers.iter().position(dense).expect("the output layer is dense")
     }
 
     /// Logits `[count, classes]` in evaluation mode; `fill(i, picture)` writes picture `i` as
@@ -116,13 +102,7 @@ impl Network {
             if let Layer::Dense { shape, relu } = layer {
                 let mut next = vec![0.0; count * shape.outputs];
                 let kernel = self.kernel(index);
-                dense::evaluate(
-                    *shape,
-                    &values,
-                    (kernel.weights, kernel.bias),
-                    &mut next,
-                    *relu,
-                );
+                dense::evaluate(*shape, &values, (kernel.weights, kernel.bias), &mut next, *relu);
                 (values, index) = (next, index + 1);
             }
         }
@@ -140,19 +120,9 @@ impl Network {
             let last = index + 1 == self.architecture.conv.len();
             state.next.resize(shape.output_len(), 0.0);
             state.winners.resize(shape.output_len(), 0);
-            let output = if last {
-                &mut *features
-            } else {
-                &mut state.next[..]
-            };
+            let output = if last { &mut *features } else { &mut state.next[..] };
             let out = (output, &mut state.winners[..]);
-            conv::forward(
-                shape,
-                &state.current,
-                self.kernel(index),
-                out,
-                &mut state.scratch,
-            );
+            conv::forward(shape, &state.current, self.kernel(index), out, &mut state.scratch);
         }
     }
 
@@ -181,9 +151,7 @@ pub(crate) mod tests {
     /// Pictures of noise in 0..1.
     pub(crate) fn noise(count: usize, architecture: &Architecture) -> Vec<f32> {
         let mut stream = Stream::new(5, Purpose::Initial, 0, 77);
-        (0..count * architecture.input_len())
-            .map(|_| stream.unit())
-            .collect()
+        (0..count * architecture.input_len()).map(|_| stream.unit()).collect()
     }
 
     #[test]

@@ -116,10 +116,7 @@ pub async fn list(
 
 /// The model, if there is one.
 pub async fn find(executor: impl PgExecutor<'_>, id: ModelId) -> sqlx::Result<Option<Model>> {
-    let filter = ModelFilter {
-        only: Some(id),
-        ..ModelFilter::default()
-    };
+    let filter = ModelFilter { only: Some(id), ..ModelFilter::default() };
     Ok(list(executor, filter, 1).await?.pop())
 }
 
@@ -127,9 +124,7 @@ pub async fn find(executor: impl PgExecutor<'_>, id: ModelId) -> sqlx::Result<Op
 /// already; activations of several clients stand one behind the other.
 pub async fn activate(connection: &mut PgConnection, id: ModelId) -> sqlx::Result<()> {
     // Ids are then given in the order of the commits, which is the order that readers compare.
-    query!("lock table activations in share row exclusive mode")
-        .execute(&mut *connection)
-        .await?;
+    query!("lock table activations in share row exclusive mode").execute(&mut *connection).await?;
     query!(
         "insert into activations (dataset_id, model_id)
          select dataset_id, id from models

@@ -66,10 +66,7 @@ pub fn write(document: &str, entries: &[Entry<'_>]) -> Vec<u8> {
     let bytes: Vec<Vec<u8>> = entries.iter().map(|entry| to_bytes(entry.data)).collect();
     let views = entries.iter().zip(&bytes).map(|(entry, bytes)| {
         let view = TensorView::new(Dtype::F32, entry.shape.to_vec(), bytes);
-        (
-            entry.name.as_str(),
-            view.expect("an entry has as many numbers as its shape says"),
-        )
+        (entry.name.as_str(), view.expect("an entry has as many numbers as its shape says"))
     });
     // One key only: a map of several would be written in random order.
     let metadata = HashMap::from([(DOCUMENT.to_owned(), document.to_owned())]);
@@ -97,24 +94,16 @@ impl<'a> WeightsFile<'a> {
         if let Some(format) = other_format(bytes) {
             return Err(FileError::OtherFormat(format));
         }
-        let length = bytes
-            .first_chunk::<8>()
-            .map(|bytes| u64::from_le_bytes(*bytes));
+        let length = bytes.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
         if length.is_some_and(|length| length > MAX_HEADER) {
             return Err(FileError::HeaderTooLarge);
         }
         let broken = |error: safetensors::SafeTensorError| FileError::Broken(error.to_string());
         let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
-        let document = metadata
-            .metadata()
-            .as_ref()
-            .and_then(|map| map.get(DOCUMENT));
+        let document = metadata.metadata().as_ref().and_then(|map| map.get(DOCUMENT));
         let document = document.ok_or_else(|| FileError::Document("it is not there".into()))?;
-        Ok(Self {
-            document: document.clone(),
-            tensors,
-        })
+        Ok(Self { document: document.clone(), tensors })
     }
 
     /// The numbers of exactly these tensors, in this order.
@@ -128,36 +117,20 @@ impl<'a> WeightsFile<'a> {
         if let Some(extra) = names.into_iter().find(|name| !known(name)) {
             return Err(FileError::Extra(extra.to_owned()));
         }
-        expected
-            .iter()
-            .map(|(name, shape)| self.read_one(name, shape))
-            .collect()
+        expected.iter().map(|(name, shape)| self.read_one(name, shape)).collect()
     }
 
     fn read_one(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, FileError> {
-        let view = self
-            .tensors
-            .tensor(name)
-            .map_err(|_| FileError::Missing(name.to_owned()))?;
+        let view = self.tensors.tensor(name).map_err(|_| FileError::Missing(name.to_owned()))?;
         if view.dtype() != Dtype::F32 {
-            return Err(FileError::WrongType(
-                name.to_owned(),
-                view.dtype().to_string(),
-            ));
+            return Err(FileError::WrongType(name.to_owned(), view.dtype().to_string()));
         }
         if view.shape() != shape {
             let (expected, found) = (shape.to_vec(), view.shape().to_vec());
-            return Err(FileError::WrongShape {
-                name: name.to_owned(),
-                expected,
-                found,
-            });
+            return Err(FileError::WrongShape { name: name.to_owned(), expected, found });
         }
         let (numbers, _) = view.data().as_chunks::<4>();
-        let data: Vec<f32> = numbers
-            .iter()
-            .map(|bytes| f32::from_le_bytes(*bytes))
-            .collect();
+        let data: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         if data.iter().all(|value| value.is_finite()) {
             Ok(data)
         } else {
@@ -181,10 +154,6 @@ fn other_format(bytes: &[u8]) -> Option<&'static str> {
     if safetensors {
         return None;
     }
-    let known = known
-        .into_iter()
-        .find(|(magic, _)| bytes.starts_with(magic));
-    known
-        .map(|(_, name)| name)
-        .or(pickle.then_some("a pickle (PyTorch)"))
+    let known = known.into_iter().find(|(magic, _)| bytes.starts_with(magic));
+    known.map(|(_, name)| name).or(pickle.then_some("a pickle (PyTorch)"))
 }

@@ -26,10 +26,7 @@ pub struct Moments {
 impl Moments {
     /// The zero moments of a variable of `len` numbers.
     pub fn zeros(len: usize) -> Self {
-        Self {
-            first: vec![0.0; len],
-            second: vec![0.0; len],
-        }
+        Self { first: vec![0.0; len], second: vec![0.0; len] }
     }
 }
 
@@ -46,10 +43,7 @@ impl Adam {
         let power = step as f64;
         let correction1 = 1.0 - f64::from(BETA1).powf(power);
         let correction2 = 1.0 - f64::from(BETA2).powf(power);
-        Self {
-            rate: (learning_rate / correction1) as f32,
-            scale2: (1.0 / correction2) as f32,
-        }
+        Self { rate: (learning_rate / correction1) as f32, scale2: (1.0 / correction2) as f32 }
     }
 
     /// Updates one variable and its moments: w −= η · m̂ / (√v̂ + ε).
@@ -89,10 +83,7 @@ fn update_avx2(
     update_body(adam, weights, moments, gradient);
 }
 
-#[expect(
-    clippy::inline_always,
-    reason = "takes on its caller's instruction set"
-)]
+#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
 fn update_body(
     adam: Adam,

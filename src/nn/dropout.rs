@@ -22,10 +22,7 @@ pub struct MaskKey {
 pub fn apply(values: &mut [f32], rate: f32, key: MaskKey) {
     let index = (key.layer << 48) | key.position;
     let mut stream = Stream::new(key.seed, Purpose::Dropout, key.epoch, index);
-    let (drop_below, scale) = (
-        (f64::from(rate) * 4_294_967_296.0) as u32,
-        1.0 / (1.0 - rate),
-    );
+    let (drop_below, scale) = ((f64::from(rate) * 4_294_967_296.0) as u32, 1.0 / (1.0 - rate));
     for value in values {
         let keep = stream.bits() >= drop_below;
         *value = if keep { *value * scale } else { 0.0 };
@@ -36,12 +33,7 @@ pub fn apply(values: &mut [f32], rate: f32, key: MaskKey) {
 mod tests {
     use super::*;
 
-    const KEY: MaskKey = MaskKey {
-        seed: 1,
-        epoch: 1,
-        layer: 0,
-        position: 5,
-    };
+    const KEY: MaskKey = MaskKey { seed: 1, epoch: 1, layer: 0, position: 5 };
 
     #[test]
     fn the_expected_value_is_kept() {
@@ -49,10 +41,7 @@ mod tests {
         apply(&mut values, 0.3, KEY);
         let dropped = values.iter().filter(|v| **v == 0.0).count() as f32 / values.len() as f32;
         let mean = values.iter().sum::<f32>() / values.len() as f32;
-        assert!(
-            (dropped - 0.3).abs() < 0.01 && (mean - 1.0).abs() < 0.02,
-            "{dropped} {mean}"
-        );
+        assert!((dropped - 0.3).abs() < 0.01 && (mean - 1.0).abs() < 0.02, "{dropped} {mean}");
     }
 
     #[test]

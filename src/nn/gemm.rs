@@ -16,20 +16,12 @@ pub struct Matrix<'a> {
 impl<'a> Matrix<'a> {
     /// Rows `stride` apart, columns adjacent.
     pub fn by_rows(data: &'a [f32], stride: usize) -> Self {
-        Self {
-            data,
-            rows: stride,
-            cols: 1,
-        }
+        Self { data, rows: stride, cols: 1 }
     }
 
     /// The transpose of a matrix whose rows are `stride` apart.
     pub fn transposed(data: &'a [f32], stride: usize) -> Self {
-        Self {
-            data,
-            rows: 1,
-            cols: stride,
-        }
+        Self { data, rows: 1, cols: stride }
     }
 
     fn covers(&self, rows: usize, cols: usize) -> bool {
@@ -107,21 +99,9 @@ mod tests {
         let mut dst = [0.0; 2];
         let size = Size { m: 2, n: 1, k: 3 };
         let weights = Matrix::by_rows(&[1.0, 10.0, 100.0], 1);
-        multiply(
-            size,
-            Matrix::by_rows(&signal, 1),
-            weights,
-            &mut dst,
-            Into::Replace,
-        );
+        multiply(size, Matrix::by_rows(&signal, 1), weights, &mut dst, Into::Replace);
         assert_eq!(dst, [321.0, 432.0]);
-        multiply(
-            size,
-            Matrix::by_rows(&signal, 1),
-            weights,
-            &mut dst,
-            Into::Add,
-        );
+        multiply(size, Matrix::by_rows(&signal, 1), weights, &mut dst, Into::Add);
         assert_eq!(dst, [642.0, 864.0]);
     }
 
@@ -130,12 +110,6 @@ mod tests {
     fn a_short_matrix_is_refused() {
         let mut dst = [0.0; 4];
         let short = Matrix::by_rows(&[1.0, 2.0, 3.0], 2);
-        multiply(
-            Size { m: 2, n: 2, k: 2 },
-            short,
-            short,
-            &mut dst,
-            Into::Replace,
-        );
+        multiply(Size { m: 2, n: 2, k: 2 }, short, short, &mut dst, Into::Replace);
     }
 }

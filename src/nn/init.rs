@@ -45,10 +45,7 @@ mod tests {
     #[test]
     fn glorot_weights_have_the_published_variance() {
         let mut weights = vec![0.0; 30_000];
-        let fan = Fan {
-            inputs: 100,
-            outputs: 200,
-        };
+        let fan = Fan { inputs: 100, outputs: 200 };
         Initializer::GlorotUniform.fill(&mut weights, fan, 1, 0);
         let variance = weights.iter().map(|w| w * w).sum::<f32>() / weights.len() as f32;
         assert!((variance * 150.0 - 1.0).abs() < 0.03, "{variance}");
@@ -56,10 +53,7 @@ mod tests {
 
     #[test]
     fn layers_and_seeds_differ() {
-        let fan = Fan {
-            inputs: 8,
-            outputs: 8,
-        };
+        let fan = Fan { inputs: 8, outputs: 8 };
         let draw = |seed, layer| {
             let mut weights = [0.0; 4];
             Initializer::HeUniform.fill(&mut weights, fan, seed, layer);

@@ -57,9 +57,7 @@ mod tests {
         let (logits, labels) = ([0.3f32, -1.2, 2.0, 0.1, 0.0, -0.4], [2, 1]);
         let loss = |logits: &[f32]| {
             let rows = logits.chunks_exact(3).zip(labels);
-            rows.map(|(row, label)| cross_entropy(row, label))
-                .sum::<f64>()
-                / 2.0
+            rows.map(|(row, label)| cross_entropy(row, label)).sum::<f64>() / 2.0
         };
         let mut exact = logits;
         gradient(&mut exact, &labels);

@@ -46,11 +46,7 @@ impl Limits {
             return Err(Rejection::TooManyPixels { width, height });
         }
         if width.min(height) < self.min_side {
-            return Err(Rejection::TooSmall {
-                width,
-                height,
-                min_side: self.min_side,
-            });
+            return Err(Rejection::TooSmall { width, height, min_side: self.min_side });
         }
         Ok(())
     }
@@ -76,11 +72,7 @@ impl Header {
             | Orientation::Rotate270FlipH => (size.1, size.0),
             _ => size,
         };
-        Self {
-            format,
-            width,
-            height,
-        }
+        Self { format, width, height }
     }
 }
 
@@ -110,10 +102,7 @@ pub(super) fn preview(bytes: &[u8], limits: &Limits, side: u32) -> Result<Previe
     let (header, orientation) = (source.header(), source.orientation());
     // Turning comes after shrinking: it then moves few pixels.
     let pixels = resize::fit(source.small_pixels(bytes, side)?, side);
-    Ok(Preview {
-        header,
-        pixels: upright(pixels, orientation),
-    })
+    Ok(Preview { header, pixels: upright(pixels, orientation) })
 }
 
 /// Runs `work`; a panic inside a decoder becomes a rejection of these bytes.
@@ -131,10 +120,7 @@ enum Source<'a> {
 impl<'a> Source<'a> {
     fn open(bytes: &'a [u8], limits: &Limits) -> Result<Self, Rejection> {
         if bytes.len() > limits.max_bytes {
-            return Err(Rejection::TooLarge {
-                bytes: bytes.len(),
-                limit: limits.max_bytes,
-            });
+            return Err(Rejection::TooLarge { bytes: bytes.len(), limit: limits.max_bytes });
         }
         let format = Format::sniff(bytes)?;
         if let Some(size) = announced(format, bytes) {

@@ -30,10 +30,7 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     pub(super) fn of(luma: &GrayImage) -> Self {
-        Self {
-            dhash: dhash(luma),
-            phash: phash(luma),
-        }
+        Self { dhash: dhash(luma), phash: phash(luma) }
     }
 }
 
@@ -48,11 +45,7 @@ pub fn near(a: Fingerprint, b: Fingerprint) -> Option<(u32, u32)> {
 
 /// Luma resized without its aspect, in 16 bits: at 8 bits, rounding alone flips bits on an even background.
 fn cells(luma: &GrayImage, width: u32, height: u32) -> Vec<u16> {
-    let deep = luma
-        .as_raw()
-        .iter()
-        .map(|&level| u16::from(level) * 257)
-        .collect();
+    let deep = luma.as_raw().iter().map(|&level| u16::from(level) * 257).collect();
     let deep = Deep::from_raw(luma.width(), luma.height(), deep).expect("as many levels as pixels");
     let mut cells = Deep::new(width, height);
     resize::resample(&deep, &mut cells);
@@ -82,20 +75,13 @@ fn phash(luma: &GrayImage) -> u64 {
     let mut rows = [[0.0; LOW]; SIDE];
     for (row, levels) in rows.iter_mut().zip(cells.chunks_exact(SIDE)) {
         for (sum, cosines) in row.iter_mut().zip(COSINES.iter()) {
-            *sum = levels
-                .iter()
-                .zip(cosines)
-                .map(|(&level, cosine)| f32::from(level) * cosine)
-                .sum();
+            *sum =
+                levels.iter().zip(cosines).map(|(&level, cosine)| f32::from(level) * cosine).sum();
         }
     }
     let low: [i32; LOW * LOW] = std::array::from_fn(|at| {
         let cosines = &COSINES[at / LOW];
-        let value: f32 = rows
-            .iter()
-            .zip(cosines)
-            .map(|(row, cosine)| row[at % LOW] * cosine)
-            .sum();
+        let value: f32 = rows.iter().zip(cosines).map(|(row, cosine)| row[at % LOW] * cosine).sum();
         // Rounding keeps the noise of a flat picture from becoming bits.
         (value / 64.0).round() as i32
     });
@@ -103,9 +89,7 @@ fn phash(luma: &GrayImage) -> u64 {
     sorted.sort_unstable();
     // Twice the median of an even count, compared with twice the value, stays in integers.
     let twice_median = sorted[LOW * LOW / 2 - 1] + sorted[LOW * LOW / 2];
-    low.iter().fold(0, |hash, value| {
-        hash << 1 | u64::from(2 * value > twice_median)
-    })
+    low.iter().fold(0, |hash, value| hash << 1 | u64::from(2 * value > twice_median))
 }
 
 #[cfg(test)]
@@ -113,17 +97,12 @@ mod tests {
     use super::*;
 
     fn gradient(from: u8, step: i32) -> GrayImage {
-        GrayImage::from_fn(64, 64, |x, _| {
-            image::Luma([(i32::from(from) + step * x as i32) as u8])
-        })
+        GrayImage::from_fn(64, 64, |x, _| image::Luma([(i32::from(from) + step * x as i32) as u8]))
     }
 
     #[test]
     fn a_mirrored_gradient_differs_in_every_bit_of_the_difference_hash() {
-        let (up, down) = (
-            Fingerprint::of(&gradient(0, 3)),
-            Fingerprint::of(&gradient(250, -3)),
-        );
+        let (up, down) = (Fingerprint::of(&gradient(0, 3)), Fingerprint::of(&gradient(250, -3)));
         assert_eq!((up.dhash, down.dhash), (u64::MAX, 0));
         assert_eq!(near(up, down), None);
         assert_eq!(near(up, up), Some((0, 0)));

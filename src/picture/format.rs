@@ -107,10 +107,7 @@ fn iso_media(bytes: &[u8]) -> Option<&'static str> {
 
 fn svg(bytes: &[u8]) -> Option<&'static str> {
     let head = &bytes[..bytes.len().min(1024)];
-    let text = head
-        .trim_ascii_start()
-        .strip_prefix(b"\xef\xbb\xbf")
-        .unwrap_or(head);
+    let text = head.trim_ascii_start().strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let is_markup = text.trim_ascii_start().starts_with(b"<");
     (is_markup && head.windows(4).any(|tag| tag.eq_ignore_ascii_case(b"<svg"))).then_some("SVG")
 }
@@ -124,19 +121,13 @@ mod tests {
         let cases: [(&[u8], &str); 6] = [
             (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
             (b"\0\0\0\x1cftypavif\0\0\0\0", "AVIF"),
-            (
-                b"\xef\xbb\xbf<?xml version='1.0'?><!-- a --><SVG onload='x'>",
-                "SVG",
-            ),
+            (b"\xef\xbb\xbf<?xml version='1.0'?><!-- a --><SVG onload='x'>", "SVG"),
             (b"II*\0\x08\0\0\0", "TIFF"),
             (b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0", "BMP"),
             (b"P2 99999 99999 255\n0", "PNM"),
         ];
         for (bytes, name) in cases {
-            assert_eq!(
-                Format::sniff(bytes),
-                Err(Rejection::UnsupportedFormat(name))
-            );
+            assert_eq!(Format::sniff(bytes), Err(Rejection::UnsupportedFormat(name)));
         }
     }
 

@@ -26,18 +26,13 @@ impl<'a> Jpeg<'a> {
     pub(super) fn open(bytes: &'a [u8], limits: &Limits) -> Result<Self, Rejection> {
         let complete = is_complete(bytes);
         let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options(false));
-        decoder
-            .decode_headers()
-            .map_err(|error| reject(&error, complete))?;
+        decoder.decode_headers().map_err(|error| reject(&error, complete))?;
         let Some(info) = decoder.info() else {
             return Err(Rejection::Undecodable("no frame header".into()));
         };
         let size = (u32::from(info.width), u32::from(info.height));
         let progressive = bytes_of_coefficients(&info);
-        limits.check(
-            size,
-            u64::from(size.0) * u64::from(size.1) * 3 + progressive,
-        )?;
+        limits.check(size, u64::from(size.0) * u64::from(size.1) * 3 + progressive)?;
         if !can_hold(bytes.len(), &info) {
             return Err(Rejection::Truncated);
         }
@@ -45,12 +40,7 @@ impl<'a> Jpeg<'a> {
             .exif()
             .and_then(|exif| Orientation::from_exif_chunk(exif))
             .unwrap_or(Orientation::NoTransforms);
-        Ok(Self {
-            decoder,
-            size,
-            orientation,
-            complete,
-        })
+        Ok(Self { decoder, size, orientation, complete })
     }
 
     /// Width and height as stored.
@@ -77,9 +67,7 @@ impl<'a> Jpeg<'a> {
         self.decoder.set_options(options(true));
         let (width, height) = self.size;
         let mut pixels = RgbImage::new(width, height);
-        self.decoder
-            .decode_into(&mut pixels)
-            .map_err(|error| reject(&error, true))?;
+        self.decoder.decode_into(&mut pixels).map_err(|error| reject(&error, true))?;
         Ok(pixels)
     }
 }
@@ -134,9 +122,7 @@ fn reject(error: &DecodeErrors, complete: bool) -> Rejection {
 fn is_complete(bytes: &[u8]) -> bool {
     let mut at = 2;
     loop {
-        let Some(ahead) = bytes
-            .get(at..)
-            .and_then(|rest| rest.iter().position(|&b| b == 0xff))
+        let Some(ahead) = bytes.get(at..).and_then(|rest| rest.iter().position(|&b| b == 0xff))
         else {
             return false;
         };

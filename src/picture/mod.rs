@@ -50,10 +50,7 @@ pub struct Facts {
 impl Facts {
     /// Both perceptual hashes, as [`near`] compares them.
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint {
-            dhash: self.dhash,
-            phash: self.phash,
-        }
+        Fingerprint { dhash: self.dhash, phash: self.phash }
     }
 }
 

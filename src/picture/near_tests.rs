@@ -9,24 +9,17 @@ use super::*;
 fn photographs() -> Option<Vec<PathBuf>> {
     let root = std::env::var("SHIPSHAPE_PHOTOS").unwrap_or_else(|_| "../shared/photos".into());
     let classes = std::fs::read_dir(Path::new(&root).join("ships")).ok()?;
-    let files = classes
-        .flatten()
-        .flat_map(|class| std::fs::read_dir(class.path()).into_iter());
+    let files = classes.flatten().flat_map(|class| std::fs::read_dir(class.path()).into_iter());
     Some(files.flatten().flatten().map(|file| file.path()).collect())
 }
 
 fn fingerprint(bytes: &[u8]) -> Fingerprint {
-    examine(bytes, &Limits::default())
-        .unwrap()
-        .facts
-        .fingerprint()
+    examine(bytes, &Limits::default()).unwrap().facts.fingerprint()
 }
 
 fn brighter(pixels: &RgbImage, factor: f32) -> RgbImage {
     let mut pixels = pixels.clone();
-    pixels
-        .iter_mut()
-        .for_each(|level| *level = (f32::from(*level) * factor).min(255.0) as u8);
+    pixels.iter_mut().for_each(|level| *level = (f32::from(*level) * factor).min(255.0) as u8);
     pixels
 }
 
@@ -65,10 +58,7 @@ fn copies_are_found_and_different_photographs_are_not_joined() {
             joined.extend(near(*a, *b).map(|distances| (file, other, distances)));
         }
     }
-    println!(
-        "{} photographs; found {found:?} copies; joined {joined:?}",
-        files.len()
-    );
+    println!("{} photographs; found {found:?} copies; joined {joined:?}", files.len());
     assert!(found.iter().all(|&count| count * 100 >= files.len() * 99));
     assert!(joined.is_empty());
 }

@@ -86,10 +86,7 @@ mod tests {
     fn a_flat_picture_has_no_contrast_sharpness_or_entropy() {
         let quality = Quality::of(&GrayImage::from_pixel(20, 10, image::Luma([51])));
         assert!((quality.brightness - 0.2).abs() < 1e-6);
-        assert_eq!(
-            (quality.contrast, quality.sharpness, quality.entropy),
-            (0.0, 0.0, 0.0)
-        );
+        assert_eq!((quality.contrast, quality.sharpness, quality.entropy), (0.0, 0.0, 0.0));
     }
 
     #[test]

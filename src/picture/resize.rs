@@ -41,12 +41,7 @@ pub fn fit(pixels: RgbImage, side: u32) -> RgbImage {
 pub fn encode_jpeg(pixels: &RgbImage, quality: u8) -> Vec<u8> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, quality)
-        .encode(
-            pixels,
-            pixels.width(),
-            pixels.height(),
-            ExtendedColorType::Rgb8,
-        )
+        .encode(pixels, pixels.width(), pixels.height(), ExtendedColorType::Rgb8)
         .expect("a picture within the caps fits JPEG's 65,535 pixels a side");
     bytes
 }

@@ -13,14 +13,10 @@ pub(super) fn decode(bytes: &[u8], side: u32) -> Option<RgbImage> {
     decoder.set_scan_limit(MAX_SCANS).ok()?;
     let header = decoder.read_header(bytes).ok()?;
     let longest = header.width.max(header.height);
-    let factor = [
-        ScalingFactor::ONE_EIGHTH,
-        ScalingFactor::ONE_QUARTER,
-        ScalingFactor::ONE_HALF,
-    ]
-    .into_iter()
-    .find(|factor| factor.scale(longest) >= side as usize)
-    .unwrap_or(ScalingFactor::ONE);
+    let factor = [ScalingFactor::ONE_EIGHTH, ScalingFactor::ONE_QUARTER, ScalingFactor::ONE_HALF]
+        .into_iter()
+        .find(|factor| factor.scale(longest) >= side as usize)
+        .unwrap_or(ScalingFactor::ONE);
     decoder.set_scaling_factor(factor).ok()?;
     let size = header.scaled(factor);
     let mut pixels = RgbImage::new(size.width as u32, size.height as u32);

@@ -13,9 +13,7 @@ pub async fn insert(connection: &mut PgConnection, facts: &Facts) -> sqlx::Resul
     if let Some(erased) = erased(&mut *connection, facts.sha256).await? {
         return Ok(!erased);
     }
-    query!("select pg_advisory_xact_lock($1)", PAIRING_LOCK)
-        .execute(&mut *connection)
-        .await?;
+    query!("select pg_advisory_xact_lock($1)", PAIRING_LOCK).execute(&mut *connection).await?;
     let inserted = query!(
         "insert into pictures (sha256, bytes, format, width, height, dhash, phash, brightness,
                                contrast, sharpness, entropy)
@@ -53,12 +51,7 @@ async fn erased(executor: impl PgExecutor<'_>, sha256: Sha256) -> sqlx::Result<O
 /// Two perceptual hashes within four bits agree in one of five bands (the pigeonhole principle), each with an
 /// index of its own; the exact distances are then counted on those few rows.
 async fn pair(connection: &mut PgConnection, facts: &Facts) -> sqlx::Result<()> {
-    const {
-        assert!(
-            MAX_PHASH_DISTANCE < 5,
-            "five bands find at most four differing bits"
-        )
-    };
+    const { assert!(MAX_PHASH_DISTANCE < 5, "five bands find at most four differing bits") };
     query!(
         "insert into near_duplicates (a, b, dhash_distance, phash_distance)
          select least(p.sha256, $1), greatest(p.sha256, $1), d.dhash, d.phash

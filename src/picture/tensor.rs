@@ -20,10 +20,7 @@ pub fn square(pixels: &RgbImage, size: u32) -> Vec<u8> {
 
 /// Scales levels 0–255 to 0–1, in place order.
 pub fn to_unit(levels: &[u8]) -> Vec<f32> {
-    levels
-        .iter()
-        .map(|&level| f32::from(level) * (1.0 / 255.0))
-        .collect()
+    levels.iter().map(|&level| f32::from(level) * (1.0 / 255.0)).collect()
 }
 
 #[cfg(test)]
@@ -37,10 +34,7 @@ mod tests {
         assert_eq!(square.len(), 6 * 6 * 3);
         let reds: Vec<u8> = square[..18].chunks_exact(3).map(|rgb| rgb[0]).collect();
         assert_eq!((reds[0], reds[5]), (0, 200));
-        assert!(
-            reds.is_sorted() && (90..=110).contains(&reds[2].midpoint(reds[3])),
-            "{reds:?}"
-        );
+        assert!(reds.is_sorted() && (90..=110).contains(&reds[2].midpoint(reds[3])), "{reds:?}");
         assert!(square.chunks_exact(3).all(|rgb| rgb[1] == 0 && rgb[2] == 7));
     }
 

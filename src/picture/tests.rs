@@ -14,13 +14,11 @@ const LOSSY_WEBP: &[u8] = include_bytes!("fixtures/lossy.webp");
 
 /// Red top left, green top right, blue bottom left, white bottom right.
 fn quadrants(width: u32, height: u32) -> RgbImage {
-    RgbImage::from_fn(width, height, |x, y| {
-        match (x < width / 2, y < height / 2) {
-            (true, true) => Rgb([220, 30, 30]),
-            (false, true) => Rgb([30, 200, 30]),
-            (true, false) => Rgb([30, 30, 210]),
-            (false, false) => Rgb([250, 250, 250]),
-        }
+    RgbImage::from_fn(width, height, |x, y| match (x < width / 2, y < height / 2) {
+        (true, true) => Rgb([220, 30, 30]),
+        (false, true) => Rgb([30, 200, 30]),
+        (true, false) => Rgb([30, 30, 210]),
+        (false, false) => Rgb([250, 250, 250]),
     })
 }
 
@@ -53,10 +51,7 @@ fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
 
 fn close(a: &RgbImage, b: &RgbImage, tolerance: u8) -> bool {
     a.dimensions() == b.dimensions()
-        && a.as_raw()
-            .iter()
-            .zip(b.as_raw())
-            .all(|(a, b)| a.abs_diff(*b) <= tolerance)
+        && a.as_raw().iter().zip(b.as_raw()).all(|(a, b)| a.abs_diff(*b) <= tolerance)
 }
 
 #[test]
@@ -68,14 +63,8 @@ fn every_format_is_examined() {
         assert_eq!(facts.sha256, Sha256::of(&bytes));
         assert_eq!(facts.bytes, bytes.len() as i64);
         let seen = header(&bytes, &Limits::default()).unwrap();
-        assert_eq!(
-            (facts.width, facts.height),
-            (seen.width as i32, seen.height as i32)
-        );
-        assert!(
-            facts.quality.entropy > 0.5 && facts.quality.contrast > 0.05,
-            "{facts:?}"
-        );
+        assert_eq!((facts.width, facts.height), (seen.width as i32, seen.height as i32));
+        assert!(facts.quality.entropy > 0.5 && facts.quality.contrast > 0.05, "{facts:?}");
         let thumbnail = decode(&examined.thumbnail, &Limits::default()).unwrap();
         assert_eq!(thumbnail.dimensions(), (seen.width, seen.height));
     }
@@ -87,10 +76,7 @@ fn the_colours_of_a_cmyk_jpeg_survive() {
     let expected = |x: u32, y: u32| [255 * u8::from(x < 12), 255 * u8::from(y < 8), 40];
     for (x, y) in [(3, 3), (20, 3), (3, 13), (20, 13)] {
         let seen = pixels.get_pixel(x, y).0;
-        let far = seen
-            .iter()
-            .zip(expected(x, y))
-            .any(|(a, b)| a.abs_diff(b) > 12);
+        let far = seen.iter().zip(expected(x, y)).any(|(a, b)| a.abs_diff(b) > 12);
         assert!(!far, "at {x},{y}: {seen:?}");
     }
 }
@@ -122,10 +108,7 @@ fn all_eight_orientations_come_out_upright() {
         let examined = examine(&bytes, &Limits::default()).unwrap();
         assert_eq!((examined.facts.width, examined.facts.height), (64, 32));
         let thumbnail = decode(&examined.thumbnail, &Limits::default()).unwrap();
-        assert!(
-            close(&thumbnail, &upright, 80),
-            "thumbnail of orientation {exif}"
-        );
+        assert!(close(&thumbnail, &upright, 80), "thumbnail of orientation {exif}");
     }
 }
 
@@ -146,21 +129,10 @@ fn odd_pixels_and_sizes_decode() {
     let gray = image::GrayImage::from_pixel(7, 7, image::Luma([90]));
     for format in [ImageFormat::Png, ImageFormat::Jpeg] {
         let pixels = decode(&encode(gray.clone(), format), &Limits::default()).unwrap();
-        assert!(
-            pixels
-                .get_pixel(3, 3)
-                .0
-                .iter()
-                .all(|level| level.abs_diff(90) <= 2)
-        );
+        assert!(pixels.get_pixel(3, 3).0.iter().all(|level| level.abs_diff(90) <= 2));
     }
     for (width, height) in [(1, 1), (940, 2), (2, 940), (1, 3000)] {
-        for format in [
-            ImageFormat::Png,
-            ImageFormat::Jpeg,
-            ImageFormat::WebP,
-            ImageFormat::Gif,
-        ] {
+        for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP, ImageFormat::Gif] {
             let bytes = encode(quadrants(width, height), format);
             let facts = examine(&bytes, &Limits::default()).unwrap().facts;
             assert_eq!((facts.width, facts.height), (width as i32, height as i32));
@@ -187,10 +159,7 @@ fn a_size_beyond_the_caps_is_refused_from_the_header() {
     let mut gif = encode(quadrants(4, 4), ImageFormat::Gif);
     gif[6..10].fill(0xff);
     let mut jpeg = encode(quadrants(16, 16), ImageFormat::Jpeg);
-    let frame = jpeg
-        .windows(2)
-        .position(|pair| pair == [0xff, 0xc0])
-        .unwrap();
+    let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0x1f, 0x40, 0x1f, 0x40]);
     for bytes in [png, gif, jpeg] {
         let code = examine(&bytes, &Limits::default()).unwrap_err().code();
@@ -202,23 +171,14 @@ fn a_size_beyond_the_caps_is_refused_from_the_header() {
 fn memory_counts_and_not_only_pixels() {
     let deep = image::ImageBuffer::<Rgba<u16>, _>::from_pixel(64, 64, Rgba([1, 2, 3, 4]));
     let bytes = encode(deep, ImageFormat::Png);
-    let limits = Limits {
-        max_decoded_bytes: 64 * 64 * 8,
-        ..Limits::default()
-    };
-    assert_eq!(
-        decode(&bytes, &limits).unwrap_err().code(),
-        "too_many_pixels"
-    );
+    let limits = Limits { max_decoded_bytes: 64 * 64 * 8, ..Limits::default() };
+    assert_eq!(decode(&bytes, &limits).unwrap_err().code(), "too_many_pixels");
 }
 
 #[test]
 fn a_frame_larger_than_its_data_is_rejected() {
     let mut jpeg = encode(quadrants(16, 16), ImageFormat::Jpeg);
-    let frame = jpeg
-        .windows(2)
-        .position(|pair| pair == [0xff, 0xc0])
-        .unwrap();
+    let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0x10, 0, 0x10, 0]);
     assert!(examine(&jpeg, &Limits::default()).is_err());
     jpeg[frame + 5..frame + 9].fill(0);
@@ -228,16 +188,10 @@ fn a_frame_larger_than_its_data_is_rejected() {
 #[test]
 fn asked_limits_hold() {
     let bytes = encode(quadrants(50, 20), ImageFormat::Png);
-    let small = Limits {
-        min_side: 21,
-        ..Limits::default()
-    };
+    let small = Limits { min_side: 21, ..Limits::default() };
     let code = examine(&bytes, &small).unwrap_err().code();
     assert_eq!(code, "too_small");
-    let short = Limits {
-        max_bytes: bytes.len() - 1,
-        ..Limits::default()
-    };
+    let short = Limits { max_bytes: bytes.len() - 1, ..Limits::default() };
     assert_eq!(examine(&bytes, &short).unwrap_err().code(), "too_large");
 }
 
@@ -246,19 +200,13 @@ fn a_truncated_file_is_rejected() {
     for (format, bytes) in samples() {
         for percent in [10, 50, 90] {
             let part = &bytes[..bytes.len() * percent / 100];
-            assert!(
-                examine(part, &Limits::default()).is_err(),
-                "{format:?} at {percent} %"
-            );
+            assert!(examine(part, &Limits::default()).is_err(), "{format:?} at {percent} %");
         }
     }
     let jpeg = encode(quadrants(300, 200), ImageFormat::Jpeg);
     for cut in 1..20 {
         let part = with_orientation(&jpeg[..jpeg.len() - cut], 1);
-        assert_eq!(
-            examine(&part, &Limits::default()).unwrap_err(),
-            Rejection::Truncated
-        );
+        assert_eq!(examine(&part, &Limits::default()).unwrap_err(), Rejection::Truncated);
     }
 }
 

@@ -92,10 +92,7 @@ impl Context {
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, TaskError> {
         T::deserialize(&self.task.payload)
             .with_context(|| format!("the payload of a {} task cannot be read", self.task.kind))
-            .map_err(|error| TaskError::Fail {
-                code: "bad_payload".into(),
-                error,
-            })
+            .map_err(|error| TaskError::Fail { code: "bad_payload".into(), error })
     }
 
     pub(super) fn reported(&self) -> Option<(i64, i64)> {
@@ -108,10 +105,7 @@ impl Context {
     }
 
     pub(super) fn success(&self) -> Settlement {
-        Settlement {
-            progress: self.reported(),
-            ..Settlement::to(TaskState::Succeeded)
-        }
+        Settlement { progress: self.reported(), ..Settlement::to(TaskState::Succeeded) }
     }
 
     fn lose(&self) -> TaskError {

@@ -36,10 +36,7 @@ pub enum TaskError {
 impl From<sqlx::Error> for TaskError {
     fn from(error: sqlx::Error) -> Self {
         if db::is_transient(&error) {
-            return Self::Snooze {
-                delay: DATABASE_PAUSE,
-                reason: error.to_string(),
-            };
+            return Self::Snooze { delay: DATABASE_PAUSE, reason: error.to_string() };
         }
         Self::Retry(error.into())
     }
@@ -53,10 +50,7 @@ impl From<anyhow::Error> for TaskError {
             .filter_map(|cause| cause.downcast_ref::<sqlx::Error>())
             .any(db::is_transient);
         if outage {
-            return Self::Snooze {
-                delay: DATABASE_PAUSE,
-                reason: format!("{error:#}"),
-            };
+            return Self::Snooze { delay: DATABASE_PAUSE, reason: format!("{error:#}") };
         }
         Self::Retry(error)
     }
@@ -71,25 +65,13 @@ mod tests {
     #[test]
     fn an_outage_under_any_context_is_a_snooze() {
         let outage = Err::<(), _>(sqlx::Error::PoolTimedOut).context("counting images");
-        assert!(matches!(
-            TaskError::from(outage.unwrap_err()),
-            TaskError::Snooze { .. }
-        ));
-        assert!(matches!(
-            TaskError::from(sqlx::Error::PoolTimedOut),
-            TaskError::Snooze { .. }
-        ));
+        assert!(matches!(TaskError::from(outage.unwrap_err()), TaskError::Snooze { .. }));
+        assert!(matches!(TaskError::from(sqlx::Error::PoolTimedOut), TaskError::Snooze { .. }));
     }
 
     #[test]
     fn any_other_error_is_a_retry() {
-        assert!(matches!(
-            TaskError::from(sqlx::Error::RowNotFound),
-            TaskError::Retry(_)
-        ));
-        assert!(matches!(
-            TaskError::from(anyhow::anyhow!("odd")),
-            TaskError::Retry(_)
-        ));
+        assert!(matches!(TaskError::from(sqlx::Error::RowNotFound), TaskError::Retry(_)));
+        assert!(matches!(TaskError::from(anyhow::anyhow!("odd")), TaskError::Retry(_)));
     }
 }

@@ -77,16 +77,12 @@ fn panicked(error: JoinError) -> TaskError {
     let Ok(payload) = error.try_into_panic() else {
         return TaskError::GiveBack;
     };
-    TaskError::Retry(anyhow!(
-        "the task panicked: {}",
-        panic_text(payload.as_ref())
-    ))
+    TaskError::Retry(anyhow!("the task panicked: {}", panic_text(payload.as_ref())))
 }
 
 fn panic_text(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 /// Writes the outcome, through outages of the database, and logs it once.
@@ -133,10 +129,7 @@ async fn settle(
 }
 
 fn passes(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref())
-        .any(db::is_transient)
+    error.chain().filter_map(|cause| cause.downcast_ref()).any(db::is_transient)
 }
 
 async fn write(
@@ -164,15 +157,9 @@ pub(super) async fn fail_noun(
     task: &Task,
     failure: &Failure,
 ) -> anyhow::Result<()> {
-    handler
-        .failed(connection, task, failure)
-        .await
-        .map_err(|error| {
-            error.context(format!(
-                "the job of a failed {} task could not be settled",
-                task.kind
-            ))
-        })
+    handler.failed(connection, task, failure).await.map_err(|error| {
+        error.context(format!("the job of a failed {} task could not be settled", task.kind))
+    })
 }
 
 /// The outcome's name for the metrics, and what to write; `None` when nothing may be written.
@@ -182,39 +169,21 @@ fn settlement(
     outcome: Result<(), TaskError>,
     asked: bool,
 ) -> Option<(&'static str, Settlement)> {
-    let again = Settlement {
-        free: true,
-        ..Settlement::to(TaskState::Available)
-    };
+    let again = Settlement { free: true, ..Settlement::to(TaskState::Available) };
     Some(match outcome {
         Ok(()) => ("succeeded", context.success()),
         Err(TaskError::LeaseLost) => return None,
         Err(TaskError::GiveBack) if asked => ("given_back", again),
-        Err(TaskError::GiveBack) => (
-            "given_back",
-            Settlement {
-                delay: UNASKED,
-                ..again
-            },
-        ),
+        Err(TaskError::GiveBack) => ("given_back", Settlement { delay: UNASKED, ..again }),
         Err(TaskError::Snooze { delay, reason }) => {
             tracing::info!(task = %context.task.id, kind = context.task.kind, reason, "snoozed");
             let failure = Some(failure("snoozed".into(), &reason));
-            (
-                "snoozed",
-                Settlement {
-                    snoozed: true,
-                    delay,
-                    failure,
-                    ..again
-                },
-            )
+            ("snoozed", Settlement { snoozed: true, delay, failure, ..again })
         }
         Err(TaskError::Fail { code, error }) => ("failed", failed(context, code, &error)),
-        Err(TaskError::Retry(error)) if context.task.attempt >= context.task.max_attempts => (
-            "failed",
-            failed(context, "attempts_exhausted".into(), &error),
-        ),
+        Err(TaskError::Retry(error)) if context.task.attempt >= context.task.max_attempts => {
+            ("failed", failed(context, "attempts_exhausted".into(), &error))
+        }
         Err(TaskError::Retry(error)) => {
             log_failure(context, "a task failed and is tried again", &error);
             let settlement = Settlement {
@@ -231,30 +200,17 @@ fn settlement(
 fn failed(context: &Context, code: String, error: &anyhow::Error) -> Settlement {
     log_failure(context, "a task failed", error);
     let failure = Some(failure(code, &format!("{error:#}")));
-    Settlement {
-        failure,
-        ..Settlement::to(TaskState::Failed)
-    }
+    Settlement { failure, ..Settlement::to(TaskState::Failed) }
 }
 
 fn log_failure(context: &Context, what: &str, error: &anyhow::Error) {
-    let Task {
-        id,
-        kind,
-        subject,
-        attempt,
-        ..
-    } = &context.task;
+    let Task { id, kind, subject, attempt, .. } = &context.task;
     tracing::warn!(task = %id, kind, %subject, attempt, error = format!("{error:#}"), "{what}");
 }
 
 /// Postgres keeps no NUL in text.
 fn failure(code: String, message: &str) -> Failure {
-    let message = message
-        .chars()
-        .filter(|&c| c != '\0')
-        .take(MESSAGE_CHARS)
-        .collect();
+    let message = message.chars().filter(|&c| c != '\0').take(MESSAGE_CHARS).collect();
     Failure { code, message }
 }
 

@@ -25,15 +25,8 @@ pub(super) async fn keep(shared: Arc<Shared>, context: Arc<Context>, at_once: Ar
             () = sleep(pause) => {}
             () = at_once.notified() => {}
         }
-        let beat = store::beat(
-            &shared.pool,
-            context.lease,
-            settings.lease,
-            context.reported(),
-        );
-        let answer = timeout(settings.lease, beat)
-            .await
-            .unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        let beat = store::beat(&shared.pool, context.lease, settings.lease, context.reported());
+        let answer = timeout(settings.lease, beat).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         match answer {
             Ok(true) => {
                 shared.outage.answered();

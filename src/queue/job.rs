@@ -48,9 +48,6 @@ pub struct JobError {
 impl JobError {
     /// The error of a row, which has both columns or none.
     pub fn of(code: Option<String>, message: Option<String>) -> Option<Self> {
-        code.map(|code| Self {
-            code,
-            message: message.unwrap_or_default(),
-        })
+        code.map(|code| Self { code, message: message.unwrap_or_default() })
     }
 }

@@ -24,9 +24,7 @@ pub(super) async fn listen(shared: Arc<Shared>, shutdown: CancellationToken) {
 
 async fn hear(shared: &Shared) -> sqlx::Result<()> {
     let mut listener = PgListener::connect_with(&shared.pool).await?;
-    listener
-        .listen_all(["task_available", "task_cancelled"])
-        .await?;
+    listener.listen_all(["task_available", "task_cancelled"]).await?;
     loop {
         // Whatever was said before the connection stood went by unheard.
         shared.wake_all();

@@ -20,10 +20,7 @@ impl Outage {
         let mut state = self.0.lock().expect("no holder panics");
         if let Some(since) = state.since.take() {
             state.ended = Some(Instant::now());
-            tracing::info!(
-                seconds = since.elapsed().as_secs_f64(),
-                "the queue's database is back"
-            );
+            tracing::info!(seconds = since.elapsed().as_secs_f64(), "the queue's database is back");
         }
     }
 

@@ -118,9 +118,5 @@ fn seconds(wait: f64) -> Duration {
 /// To the microsecond; 30 years at most, which no limit of ours comes near.
 fn pg_interval(duration: Duration) -> PgInterval {
     let most = Duration::from_secs(30 * 365 * 86_400);
-    PgInterval {
-        months: 0,
-        days: 0,
-        microseconds: duration.min(most).as_micros() as i64,
-    }
+    PgInterval { months: 0, days: 0, microseconds: duration.min(most).as_micros() as i64 }
 }

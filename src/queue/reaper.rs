@@ -49,10 +49,7 @@ fn notice_pause(shared: &Shared, gap: Duration) {
 }
 
 async fn probe(shared: &Shared) -> sqlx::Result<()> {
-    sqlx::query("select 1")
-        .execute(&shared.pool)
-        .await
-        .map(drop)
+    sqlx::query("select 1").execute(&shared.pool).await.map(drop)
 }
 
 async fn sweep(shared: &Shared) -> sqlx::Result<()> {
@@ -107,13 +104,7 @@ async fn fail_exhausted(
 }
 
 fn report(task: &Task, failure: &Failure) {
-    let Task {
-        id,
-        kind,
-        subject,
-        attempt,
-        ..
-    } = task;
+    let Task { id, kind, subject, attempt, .. } = task;
     tracing::error!(task = %id, kind, %subject, attempt, failure.message, "a task failed");
     counter!("queue_tasks_settled_total", "kind" => kind.clone(), "outcome" => "failed")
         .increment(1);

@@ -32,12 +32,7 @@ impl Default for Settings {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
-            lanes: vec![
-                (Lane::Net, 16),
-                (Lane::Tag, 4),
-                (Lane::Cpu, cores),
-                (Lane::Train, 1),
-            ],
+            lanes: vec![(Lane::Net, 16), (Lane::Tag, 4), (Lane::Cpu, cores), (Lane::Train, 1)],
             lease: Duration::from_secs(15),
             heartbeat: Duration::from_secs(5),
             sweep: Duration::from_secs(5),
@@ -73,9 +68,6 @@ mod tests {
     fn the_backoff_doubles_up_to_five_minutes() {
         let settings = Settings::default();
         let seconds = |attempt| settings.backoff_after(attempt).as_secs();
-        assert_eq!(
-            [seconds(1), seconds(2), seconds(3), seconds(40)],
-            [2, 4, 8, 300]
-        );
+        assert_eq!([seconds(1), seconds(2), seconds(3), seconds(40)], [2, 4, 8, 300]);
     }
 }

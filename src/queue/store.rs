@@ -126,10 +126,7 @@ pub(super) async fn claim(
     .fetch_all(executor)
     .await?;
     let claimed = rows.into_iter().map(|row| Claimed {
-        lease: Lease {
-            id: row.id,
-            token: row.token,
-        },
+        lease: Lease { id: row.id, token: row.token },
         task: Task {
             id: row.id,
             kind: row.kind,
@@ -224,14 +221,8 @@ pub(super) async fn settle(
         settlement.snoozed,
         settlement.delay.as_secs_f64(),
         settlement.spread,
-        settlement
-            .failure
-            .as_ref()
-            .map(|failure| failure.code.as_str()),
-        settlement
-            .failure
-            .as_ref()
-            .map(|failure| failure.message.as_str()),
+        settlement.failure.as_ref().map(|failure| failure.code.as_str()),
+        settlement.failure.as_ref().map(|failure| failure.message.as_str()),
         done,
         total,
     )

@@ -49,33 +49,20 @@ pub(super) struct Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.shared
-            .running
-            .lock()
-            .expect("no holder panics")
-            .remove(&self.id);
+        self.shared.running.lock().expect("no holder panics").remove(&self.id);
     }
 }
 
 impl Shared {
     pub(super) fn running(&self, context: &Context, at_once: &Arc<Notify>) -> Running<'_> {
         let entry = (context.task.subject, Arc::clone(at_once));
-        self.running
-            .lock()
-            .expect("no holder panics")
-            .insert(context.task.id, entry);
-        Running {
-            shared: self,
-            id: context.task.id,
-        }
+        self.running.lock().expect("no holder panics").insert(context.task.id, entry);
+        Running { shared: self, id: context.task.id }
     }
 
     /// Looks for tasks of the lane now.
     pub(super) fn wake(&self, lane: &str) {
-        let woken = self
-            .lanes
-            .iter()
-            .filter(|(known, _)| known.as_str() == lane);
+        let woken = self.lanes.iter().filter(|(known, _)| known.as_str() == lane);
         woken.for_each(|(_, notify)| notify.notify_one());
     }
 
@@ -83,9 +70,7 @@ impl Shared {
     pub(super) fn wake_all(&self) {
         self.lanes.values().for_each(Notify::notify_one);
         let running = self.running.lock().expect("no holder panics");
-        running
-            .values()
-            .for_each(|(_, at_once)| at_once.notify_one());
+        running.values().for_each(|(_, at_once)| at_once.notify_one());
     }
 
     /// Asks the row of each running task of `subject` now whether the lease still stands.
@@ -122,16 +107,10 @@ impl Worker {
             .acquire_timeout(settings.lease.min(ACQUIRE_TIMEOUT))
             .connect_lazy_with(pool.connect_options().as_ref().clone());
         let count = handlers.len();
-        let handlers: HashMap<_, _> = handlers
-            .into_iter()
-            .map(|handler| (handler.kind(), handler))
-            .collect();
+        let handlers: HashMap<_, _> =
+            handlers.into_iter().map(|handler| (handler.kind(), handler)).collect();
         assert_eq!(handlers.len(), count, "two handlers have the same kind");
-        let lanes = settings
-            .lanes
-            .iter()
-            .map(|&(lane, _)| (lane, Notify::new()))
-            .collect();
+        let lanes = settings.lanes.iter().map(|&(lane, _)| (lane, Notify::new())).collect();
         let shared = Shared {
             pool: own,
             settings,
@@ -142,10 +121,7 @@ impl Worker {
             lanes,
             running: Mutex::default(),
         };
-        Self {
-            shared: Arc::new(shared),
-            name: name(),
-        }
+        Self { shared: Arc::new(shared), name: name() }
     }
 
     /// Works until `shutdown`. Then nothing more is claimed, running tasks are asked to
@@ -223,10 +199,7 @@ impl Claimer {
 
     /// All free slots, once there is one.
     async fn free_slots(&self) -> Vec<OwnedSemaphorePermit> {
-        let first = Arc::clone(&self.slots)
-            .acquire_owned()
-            .await
-            .expect("it is never closed");
+        let first = Arc::clone(&self.slots).acquire_owned().await.expect("it is never closed");
         let more = std::iter::from_fn(|| Arc::clone(&self.slots).try_acquire_owned().ok());
         std::iter::once(first).chain(more).collect()
     }
@@ -278,9 +251,5 @@ fn name() -> String {
     let host = host.trim();
     let host = if host.is_empty() { "localhost" } else { host };
     let random = Uuid::now_v7().simple().to_string();
-    format!(
-        "{host}/{}/{}",
-        std::process::id(),
-        &random[random.len() - 6..]
-    )
+    format!("{host}/{}/{}", std::process::id(), &random[random.len() - 6..])
 }

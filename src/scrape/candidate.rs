@@ -53,20 +53,12 @@ pub struct Outcome {
 impl Outcome {
     /// An outcome without an image.
     pub fn new(kind: OutcomeKind, why: impl Into<String>) -> Self {
-        Self {
-            kind,
-            why: Some(why.into()),
-            image: None,
-        }
+        Self { kind, why: Some(why.into()), image: None }
     }
 
     /// An outcome with an image.
     pub fn image(kind: OutcomeKind, image: ImageId) -> Self {
-        Self {
-            kind,
-            why: None,
-            image: Some(image),
-        }
+        Self { kind, why: None, image: Some(image) }
     }
 }
 
@@ -130,16 +122,11 @@ pub async fn insert(
     // Text in Postgres holds no NUL; a URL with one is nobody's picture.
     let hits: Vec<&Hit> = hits.iter().filter(|hit| !hit.url.contains('\0')).collect();
     let text = |field: fn(&Hit) -> &Option<String>| -> Vec<Option<String>> {
-        let texts = hits
-            .iter()
-            .map(|hit| field(hit).as_ref().map(|text| text.replace('\0', "")));
+        let texts = hits.iter().map(|hit| field(hit).as_ref().map(|text| text.replace('\0', "")));
         texts.collect()
     };
     let urls: Vec<String> = hits.iter().map(|hit| hit.url.clone()).collect();
-    let digests: Vec<Sha256> = hits
-        .iter()
-        .map(|hit| Sha256::of(hit.url.as_bytes()))
-        .collect();
+    let digests: Vec<Sha256> = hits.iter().map(|hit| Sha256::of(hit.url.as_bytes())).collect();
     let ranks: Vec<i32> = hits.iter().map(|hit| hit.rank).collect();
     query_scalar!(
         r#"insert into candidates
@@ -309,15 +296,9 @@ mod tests {
     fn an_outcome_filter_is_a_kind_with_or_without_a_reason() {
         let parse = str::parse::<OutcomeFilter>;
         assert_eq!(parse("open"), Ok(OutcomeFilter::Open));
-        assert_eq!(
-            parse("stored"),
-            Ok(OutcomeFilter::Ended(OutcomeKind::Stored, None))
-        );
+        assert_eq!(parse("stored"), Ok(OutcomeFilter::Ended(OutcomeKind::Stored, None)));
         let why = Some("http_404".to_owned());
-        assert_eq!(
-            parse("failed:http_404"),
-            Ok(OutcomeFilter::Ended(OutcomeKind::Failed, why))
-        );
+        assert_eq!(parse("failed:http_404"), Ok(OutcomeFilter::Ended(OutcomeKind::Failed, why)));
         assert!(parse("open:x").is_err() && parse("").is_err() && parse("Stored").is_err());
     }
 }

@@ -151,10 +151,7 @@ pub async fn list(
                 limit: row.limit,
                 filters: row.filters.0,
                 status: row.status,
-                progress: Progress {
-                    done,
-                    total: least.max(done + open),
-                },
+                progress: Progress { done, total: least.max(done + open) },
                 stop_reason: row.stop_reason,
                 outcomes,
                 skipped_tiles: row.skipped_tiles,
@@ -172,10 +169,7 @@ pub async fn find(
     executor: impl PgExecutor<'_>,
     id: ScrapeJobId,
 ) -> sqlx::Result<Option<ScrapeJob>> {
-    let filter = ScrapeJobFilter {
-        id: Some(id),
-        ..ScrapeJobFilter::default()
-    };
+    let filter = ScrapeJobFilter { id: Some(id), ..ScrapeJobFilter::default() };
     Ok(list(executor, &filter, 1).await?.pop())
 }
 

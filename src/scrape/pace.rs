@@ -29,11 +29,7 @@ impl Pace for SharedPace {
         Box::pin(async move {
             let mut connection = self.pool.acquire().await?;
             let key = key(ask.host);
-            let ask = pace::Ask {
-                key: &key,
-                interval: ask.interval,
-                patience: ask.patience,
-            };
+            let ask = pace::Ask { key: &key, interval: ask.interval, patience: ask.patience };
             Ok(match pace::reserve_within(&mut connection, ask).await? {
                 Turn::Taken(wait) => Slot::Taken(wait),
                 Turn::Busy(wait) => Slot::Busy(wait),

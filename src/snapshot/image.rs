@@ -41,11 +41,7 @@ pub struct SnapshotImage {
 }
 
 fn key(dataset: DatasetId, sha256: Sha256, quarantined: bool) -> Key {
-    if quarantined {
-        Key::Flagged(dataset, sha256)
-    } else {
-        Key::Image(dataset, sha256)
-    }
+    if quarantined { Key::Flagged(dataset, sha256) } else { Key::Image(dataset, sha256) }
 }
 
 /// The accepted images of a dataset, and the names of their classes in label order.
@@ -94,11 +90,8 @@ pub(super) async fn near_duplicates(
     )
     .fetch_all(connection)
     .await?;
-    let position: HashMap<Sha256, usize> = members
-        .iter()
-        .enumerate()
-        .map(|(position, member)| (member.sha256, position))
-        .collect();
+    let position: HashMap<Sha256, usize> =
+        members.iter().enumerate().map(|(position, member)| (member.sha256, position)).collect();
     let both = |a, b| Some((*position.get(a)?, *position.get(b)?));
     Ok(rows.iter().filter_map(|row| both(&row.a, &row.b)).collect())
 }

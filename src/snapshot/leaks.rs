@@ -36,10 +36,7 @@ fn root(parent: &mut [usize], mut image: usize) -> usize {
 
 /// How many of `pairs` have one picture on each side.
 pub fn count(pairs: &[(usize, usize)], splits: &[Split]) -> usize {
-    pairs
-        .iter()
-        .filter(|&&(a, b)| splits[a] != splits[b])
-        .count()
+    pairs.iter().filter(|&&(a, b)| splits[a] != splits[b]).count()
 }
 
 #[cfg(test)]

@@ -82,17 +82,11 @@ impl From<Row> for Snapshot {
             id: row.id,
             dataset_id: row.dataset_id,
             status: row.status,
-            progress: Progress {
-                done: frozen,
-                total: frozen,
-            },
+            progress: Progress { done: frozen, total: frozen },
             test_fraction: row.test_fraction,
             seed: row.seed,
             classes: row.classes,
-            counts: SplitCounts {
-                train: row.train,
-                test: row.test,
-            },
+            counts: SplitCounts { train: row.train, test: row.test },
             leaks: row.leaks,
             missing: row.missing,
             error: JobError::of(row.error_code, row.error),
@@ -122,10 +116,7 @@ pub async fn insert(
 
 /// The snapshot, if there is one.
 pub async fn find(executor: impl PgExecutor<'_>, id: SnapshotId) -> sqlx::Result<Option<Snapshot>> {
-    let filter = SnapshotFilter {
-        only: Some(id),
-        ..SnapshotFilter::default()
-    };
+    let filter = SnapshotFilter { only: Some(id), ..SnapshotFilter::default() };
     Ok(list(executor, &filter, 1).await?.pop())
 }
 
@@ -202,11 +193,7 @@ pub struct Draft {
 pub async fn draft(connection: &mut PgConnection, dataset: DatasetId) -> sqlx::Result<Draft> {
     let (classes, members) = image::accepted(&mut *connection, dataset).await?;
     let pairs = image::near_duplicates(connection, dataset, &members).await?;
-    Ok(Draft {
-        classes,
-        members,
-        pairs,
-    })
+    Ok(Draft { classes, members, pairs })
 }
 
 /// Writes the frozen images with their sides and ends the freezing, in the caller's transaction.

@@ -44,19 +44,13 @@ pub fn split(
 ) -> Result<Vec<Split>, TooSmall> {
     let classes = labels.iter().max().map_or(0, |last| last + 1);
     let mut sides = Sides::new(labels, groups, classes);
-    let target: Vec<usize> = sides
-        .train
-        .iter()
-        .map(|&count| share(count, division.test_fraction))
-        .collect();
+    let target: Vec<usize> =
+        sides.train.iter().map(|&count| share(count, division.test_fraction)).collect();
     let mut order: Vec<usize> = (0..sides.members.len()).collect();
     Stream::new(division.seed, Purpose::Shuffle, 0, 0).shuffle(&mut order);
     for &group in &order {
         let counts = &sides.members[group];
-        if counts
-            .iter()
-            .all(|&(label, count)| sides.test[label] + count <= target[label])
-        {
+        if counts.iter().all(|&(label, count)| sides.test[label] + count <= target[label]) {
             sides.hold_out(group);
         }
     }
@@ -71,20 +65,14 @@ pub fn split(
         return Err(TooSmall { label });
     }
     let side = |&group: &usize| {
-        if sides.held_out[group] {
-            Split::Test
-        } else {
-            Split::Train
-        }
+        if sides.held_out[group] { Split::Test } else { Split::Train }
     };
     Ok(groups.iter().map(side).collect())
 }
 
 /// The test images of a class of `count`: its share, and at least one on each side.
 fn share(count: usize, fraction: f64) -> usize {
-    ((count as f64 * fraction).round() as usize)
-        .min(count.saturating_sub(1))
-        .max(1)
+    ((count as f64 * fraction).round() as usize).min(count.saturating_sub(1)).max(1)
 }
 
 /// How many images of each class stand on each side.
@@ -110,12 +98,7 @@ impl Sides {
             }
         }
         let held_out = vec![false; members.len()];
-        Self {
-            members,
-            held_out,
-            train,
-            test: vec![0; classes],
-        }
+        Self { members, held_out, train, test: vec![0; classes] }
     }
 
     fn hold_out(&mut self, group: usize) {
@@ -132,9 +115,7 @@ impl Sides {
             let counts = &self.members[*group];
             !self.held_out[*group]
                 && counts.iter().any(|&(known, _)| known == label)
-                && counts
-                    .iter()
-                    .all(|&(known, count)| self.train[known] > count)
+                && counts.iter().all(|&(known, count)| self.train[known] > count)
         };
         let size = |group: &usize| self.members[*group].iter().map(|(_, n)| n).sum::<usize>();
         order.iter().copied().filter(movable).min_by_key(size)
@@ -148,15 +129,11 @@ mod tests {
     use super::super::leaks;
     use super::*;
 
-    const FIFTH: Division = Division {
-        test_fraction: 0.2,
-        seed: 1,
-    };
+    const FIFTH: Division = Division { test_fraction: 0.2, seed: 1 };
 
     fn tests_of(label: usize, labels: &[usize], splits: &[Split]) -> usize {
         let both = labels.iter().zip(splits);
-        both.filter(|(known, side)| **known == label && **side == Split::Test)
-            .count()
+        both.filter(|(known, side)| **known == label && **side == Split::Test).count()
     }
 
     #[test]
@@ -164,27 +141,15 @@ mod tests {
         let labels: Vec<usize> = (0..150).map(|i| usize::from(i >= 100)).collect();
         let groups: Vec<usize> = (0..150).collect();
         let splits = split(&labels, &groups, FIFTH).unwrap();
-        assert_eq!(
-            (tests_of(0, &labels, &splits), tests_of(1, &labels, &splits)),
-            (20, 10)
-        );
+        assert_eq!((tests_of(0, &labels, &splits), tests_of(1, &labels, &splits)), (20, 10));
         assert_eq!(split(&labels, &groups, FIFTH).unwrap(), splits);
-        assert_ne!(
-            split(&labels, &groups, Division { seed: 2, ..FIFTH }).unwrap(),
-            splits
-        );
+        assert_ne!(split(&labels, &groups, Division { seed: 2, ..FIFTH }).unwrap(), splits);
     }
 
     #[test]
     fn a_class_of_one_group_is_too_small() {
-        assert_eq!(
-            split(&[0, 0, 1, 1, 1], &[0, 1, 2, 2, 2], FIFTH),
-            Err(TooSmall { label: 1 })
-        );
-        assert_eq!(
-            split(&[0, 0, 1], &[0, 1, 2], FIFTH),
-            Err(TooSmall { label: 1 })
-        );
+        assert_eq!(split(&[0, 0, 1, 1, 1], &[0, 1, 2, 2, 2], FIFTH), Err(TooSmall { label: 1 }));
+        assert_eq!(split(&[0, 0, 1], &[0, 1, 2], FIFTH), Err(TooSmall { label: 1 }));
     }
 
     #[test]

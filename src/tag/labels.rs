@@ -30,11 +30,7 @@ impl Label {
 
     /// Whether both labels have a name or an alias in common, whatever its case.
     pub fn same_as(&self, other: &Self) -> bool {
-        self.names().any(|name| {
-            other
-                .names()
-                .any(|theirs| name.eq_ignore_ascii_case(theirs))
-        })
+        self.names().any(|name| other.names().any(|theirs| name.eq_ignore_ascii_case(theirs)))
     }
 
     /// Confidence down, number of parents down, name up: so that which of several equally sure labels is among the
@@ -61,18 +57,12 @@ impl Labels {
     /// Puts `labels` in the fixed order: confidence down, number of parents down, name up.
     pub fn new(model_version: impl Into<String>, mut labels: Vec<Label>) -> Self {
         labels.sort_by(Label::order);
-        Self {
-            model_version: model_version.into(),
-            labels,
-        }
+        Self { model_version: model_version.into(), labels }
     }
 
     /// The first `k` labels of at least `min_confidence` percent.
     pub fn top_k(&self, k: usize, min_confidence: f32) -> &[Label] {
-        let sure = self
-            .labels
-            .iter()
-            .take_while(|label| label.confidence >= min_confidence);
+        let sure = self.labels.iter().take_while(|label| label.confidence >= min_confidence);
         &self.labels[..sure.take(k).count()]
     }
 }
@@ -105,15 +95,9 @@ mod tests {
         let names = |labels: &[Label]| -> Vec<String> {
             labels.iter().map(|label| label.name.clone()).collect()
         };
-        assert_eq!(
-            names(&labels.labels),
-            ["Boat", "Transportation", "Vehicle", "Water"]
-        );
+        assert_eq!(names(&labels.labels), ["Boat", "Transportation", "Vehicle", "Water"]);
         assert_eq!(names(labels.top_k(2, 0.0)), ["Boat", "Transportation"]);
-        assert_eq!(
-            names(labels.top_k(9, 98.0)),
-            ["Boat", "Transportation", "Vehicle"]
-        );
+        assert_eq!(names(labels.top_k(9, 98.0)), ["Boat", "Transportation", "Vehicle"]);
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::time::Duration;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_rekognition::Client;
-use aws_sdk_rekognition::config::{Credentials, Region};
 use aws_sdk_rekognition::config::retry::RetryConfig;
 use aws_sdk_rekognition::config::timeout::TimeoutConfig;
+use aws_sdk_rekognition::config::{Credentials, Region};
 use aws_sdk_rekognition::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_rekognition::operation::detect_labels::{DetectLabelsError, DetectLabelsOutput};
 use aws_sdk_rekognition::primitives::Blob;
@@ -44,10 +44,7 @@ impl Rekognition {
     /// A client by AWS's usual variables and files; `endpoint` goes before `AWS_ENDPOINT_URL_REKOGNITION`.
     pub async fn new(endpoint: Option<String>) -> Self {
         let region = RegionProviderChain::default_provider().or_else("us-east-1");
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .region(region)
-            .load()
-            .await;
+        let config = aws_config::defaults(BehaviorVersion::latest()).region(region).load().await;
         Self::with_config(&config, endpoint)
     }
 
@@ -76,9 +73,7 @@ impl Rekognition {
         if let Some(endpoint) = endpoint {
             config = config.endpoint_url(endpoint);
         }
-        Self {
-            client: Client::from_conf(config.build()),
-        }
+        Self { client: Client::from_conf(config.build()) }
     }
 
     /// The labels of the picture in `bytes`.
@@ -98,50 +93,31 @@ impl Rekognition {
     async fn call(&self, bytes: Vec<u8>) -> Result<Labels, TagError> {
         let image = types::Image::builder().bytes(Blob::new(bytes)).build();
         let request = self.client.detect_labels().image(image);
-        let request = request
-            .max_labels(MAX_LABELS)
-            .min_confidence(MIN_CONFIDENCE);
-        request
-            .send()
-            .await
-            .map(answer)
-            .map_err(|error| reading(&error))
+        let request = request.max_labels(MAX_LABELS).min_confidence(MIN_CONFIDENCE);
+        request.send().await.map(answer).map_err(|error| reading(&error))
     }
 }
 
 fn answer(output: DetectLabelsOutput) -> Labels {
-    let labels = output
-        .labels
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|label| {
-            Some(Label {
-                name: label.name?,
-                confidence: label.confidence?,
-                parents: names(label.parents, |parent| parent.name),
-                aliases: names(label.aliases, |alias| alias.name),
-                categories: names(label.categories, |category| category.name),
-            })
-        });
-    Labels::new(
-        output.label_model_version.unwrap_or_default(),
-        labels.collect(),
-    )
+    let labels = output.labels.unwrap_or_default().into_iter().filter_map(|label| {
+        Some(Label {
+            name: label.name?,
+            confidence: label.confidence?,
+            parents: names(label.parents, |parent| parent.name),
+            aliases: names(label.aliases, |alias| alias.name),
+            categories: names(label.categories, |category| category.name),
+        })
+    });
+    Labels::new(output.label_model_version.unwrap_or_default(), labels.collect())
 }
 
 fn names<T>(items: Option<Vec<T>>, name: impl Fn(T) -> Option<String>) -> Vec<String> {
-    items
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(name)
-        .collect()
+    items.unwrap_or_default().into_iter().filter_map(name).collect()
 }
 
 /// What each error means for the picture, the job and the pace.
 fn reading(error: &SdkError<DetectLabelsError>) -> TagError {
-    let status = error
-        .raw_response()
-        .map_or(0, |response| response.status().as_u16());
+    let status = error.raw_response().map_or(0, |response| response.status().as_u16());
     let words = error.message().unwrap_or("no reason given");
     match error.code() {
         Some(
@@ -152,12 +128,10 @@ fn reading(error: &SdkError<DetectLabelsError>) -> TagError {
             | "RequestLimitExceeded"
             | "SlowDown",
         ) => TagError::Throttled,
-        Some("InvalidImageFormatException") => TagError::Unscannable {
-            code: "invalid_image_format",
-        },
-        Some("ImageTooLargeException") => TagError::Unscannable {
-            code: "image_too_large",
-        },
+        Some("InvalidImageFormatException") => {
+            TagError::Unscannable { code: "invalid_image_format" }
+        }
+        Some("ImageTooLargeException") => TagError::Unscannable { code: "image_too_large" },
         Some(
             code @ ("AccessDeniedException"
             | "UnrecognizedClientException"
@@ -167,18 +141,14 @@ fn reading(error: &SdkError<DetectLabelsError>) -> TagError {
             | "IncompleteSignatureException"
             | "OptInRequired"
             | "NotAuthorized"),
-        ) => TagError::AccessDenied {
-            message: format!("{code}: {words}"),
-        },
+        ) => TagError::AccessDenied { message: format!("{code}: {words}") },
         // The service says so under sudden load.
         _ if status == 500 && words == "Service Unavailable" => TagError::Throttled,
         _ if status == 429 => TagError::Throttled,
-        _ if status == 401 || status == 403 => TagError::AccessDenied {
-            message: words.to_owned(),
-        },
-        Some(code) if (400..500).contains(&status) => TagError::Refused {
-            message: format!("{code}: {words}"),
-        },
+        _ if status == 401 || status == 403 => TagError::AccessDenied { message: words.to_owned() },
+        Some(code) if (400..500).contains(&status) => {
+            TagError::Refused { message: format!("{code}: {words}") }
+        }
         Some(code) => TagError::Unavailable(format!("{code}: {words}")),
         None => unreached(error, status),
     }
@@ -203,14 +173,9 @@ fn unreached(error: &SdkError<DetectLabelsError>, status: u16) -> TagError {
 /// Whether the service takes these bytes as they are.
 fn fits(bytes: &[u8]) -> Result<bool, TagError> {
     let header = picture::header(bytes, &generous()).map_err(|why| unscannable(&why))?;
-    let (short, long) = (
-        header.width.min(header.height),
-        header.width.max(header.height),
-    );
+    let (short, long) = (header.width.min(header.height), header.width.max(header.height));
     if short < *SIDES.start() {
-        return Err(TagError::Unscannable {
-            code: "too_small_for_tagger",
-        });
+        return Err(TagError::Unscannable { code: "too_small_for_tagger" });
     }
     let known = matches!(header.format, Format::Jpeg | Format::Png);
     Ok(known && bytes.len() <= MAX_BYTES && long <= *SIDES.end())
@@ -219,10 +184,8 @@ fn fits(bytes: &[u8]) -> Result<bool, TagError> {
 async fn reencoded(bytes: Vec<u8>) -> Result<Vec<u8>, TagError> {
     tokio::task::spawn_blocking(move || {
         let mut pixels = picture::decode(&bytes, &generous()).map_err(|why| unscannable(&why))?;
-        let (short, long) = (
-            pixels.width().min(pixels.height()),
-            pixels.width().max(pixels.height()),
-        );
+        let (short, long) =
+            (pixels.width().min(pixels.height()), pixels.width().max(pixels.height()));
         // A long, narrow picture stays longer, so that its short side is not lost.
         let least = (long * SIDES.start()).div_ceil(short).min(*SIDES.end());
         for side in [REENCODED_SIDE.max(least), REENCODED_SIDE.max(least) / 2] {
@@ -232,9 +195,7 @@ async fn reencoded(bytes: Vec<u8>) -> Result<Vec<u8>, TagError> {
                 return Ok(jpeg);
             }
         }
-        Err(TagError::Unscannable {
-            code: "too_large_for_tagger",
-        })
+        Err(TagError::Unscannable { code: "too_large_for_tagger" })
     })
     .await
     .map_err(|_| TagError::Unavailable("the picture was not encoded".to_owned()))?
@@ -242,10 +203,7 @@ async fn reencoded(bytes: Vec<u8>) -> Result<Vec<u8>, TagError> {
 
 /// What was stored has passed the caps already.
 fn generous() -> Limits {
-    Limits {
-        max_bytes: usize::MAX,
-        ..Limits::default()
-    }
+    Limits { max_bytes: usize::MAX, ..Limits::default() }
 }
 
 fn unscannable(why: &Rejection) -> TagError {

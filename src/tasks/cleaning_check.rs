@@ -133,20 +133,9 @@ impl CleaningCheck {
             return Ok(None);
         }
         let original = Original::of_image(blobs, image.dataset_id, image.sha256);
-        let scene = Scene {
-            pool,
-            blobs,
-            job,
-            image: &image,
-            original: &original,
-            labeller,
-        };
+        let scene = Scene { pool, blobs, job, image: &image, original: &original, labeller };
         let findings = checks::judge(&scene).await?;
-        Ok(Some(Judged {
-            image: id,
-            sha256: image.sha256,
-            findings,
-        }))
+        Ok(Some(Judged { image: id, sha256: image.sha256, findings }))
     }
 
     /// What was judged is kept even when the batch stopped before its end.
@@ -156,11 +145,7 @@ impl CleaningCheck {
         job: &CleaningJob,
         checked: Checked,
     ) -> Result<(), TaskError> {
-        let Checked {
-            mut judged,
-            gone,
-            halt,
-        } = checked;
+        let Checked { mut judged, gone, halt } = checked;
         judged.sort_by_key(|judged| judged.image);
         let mut transaction = self.app.pool.begin().await?;
         if let Some(halt) = halt {
@@ -173,9 +158,7 @@ impl CleaningCheck {
         cleaning::record(&mut transaction, job, judged, gone).await?;
         job::finish_if_done(&mut transaction, job.id).await?;
         fail::fail_point!("cleaning-record", |_| {
-            Err(TaskError::Retry(anyhow::anyhow!(
-                "stopped before the commit"
-            )))
+            Err(TaskError::Retry(anyhow::anyhow!("stopped before the commit")))
         });
         transaction.commit().await?;
         Ok(())

@@ -59,10 +59,7 @@ pub(super) async fn fail_job(
     task: &Task,
     failure: &Failure,
 ) -> anyhow::Result<()> {
-    let error = JobError {
-        code: failure.code.clone(),
-        message: failure.message.clone(),
-    };
+    let error = JobError { code: failure.code.clone(), message: failure.message.clone() };
     cleaning::abort(connection, CleaningJobId(task.subject), &error).await?;
     Ok(())
 }
@@ -152,9 +149,7 @@ impl CleaningPlan {
             }
         }
         for class in classes {
-            let tags = found
-                .iter()
-                .filter(|reference| reference.class_id == class.id);
+            let tags = found.iter().filter(|reference| reference.class_id == class.id);
             if tags.flat_map(|reference| &reference.tags).next().is_none() {
                 return Err(TaskError::Fail {
                     code: if class.referenced {

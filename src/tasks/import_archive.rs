@@ -53,10 +53,7 @@ impl Handler for ImportArchive {
         failure: &'a Failure,
     ) -> BoxFuture<'a, anyhow::Result<()>> {
         Box::pin(async move {
-            let error = JobError {
-                code: failure.code.clone(),
-                message: failure.message.clone(),
-            };
+            let error = JobError { code: failure.code.clone(), message: failure.message.clone() };
             let id = ImportJobId(task.subject);
             import::finish(connection, id, JobStatus::Failed, Some(&error)).await?;
             Ok(())
@@ -67,33 +64,22 @@ impl Handler for ImportArchive {
 impl ImportArchive {
     async fn import(&self, context: &Context) -> Result<(), TaskError> {
         let id = ImportJobId(context.task.subject);
-        let job = import::find(&self.app.pool, id)
-            .await?
-            .context("the import job is gone")?;
+        let job = import::find(&self.app.pool, id).await?.context("the import job is gone")?;
         let file = tempfile::NamedTempFile::new().context("cannot create a temporary file")?;
         let key = Key::Upload(id);
         if self.app.blobs.get_file(&key, file.path()).await?.is_none() {
             let error = anyhow::anyhow!("the uploaded archive is gone");
-            return Err(TaskError::Fail {
-                code: "archive_missing".into(),
-                error,
-            });
+            return Err(TaskError::Fail { code: "archive_missing".into(), error });
         }
-        let bad = |error| TaskError::Fail {
-            code: "bad_archive".into(),
-            error,
-        };
+        let bad = |error| TaskError::Fail { code: "bad_archive".into(), error };
         let path = file.path().to_owned();
-        let total = blocking(move || archive::count(&path))
-            .await?
-            .map_err(bad)?;
+        let total = blocking(move || archive::count(&path)).await?.map_err(bad)?;
         let mut transaction = self.app.pool.begin().await?;
         context.hold(&mut transaction).await?;
         let done = import::start(&mut *transaction, id, total as i32).await?;
         transaction.commit().await?;
 
-        self.entries(context, &job, file.path(), done as usize)
-            .await?;
+        self.entries(context, &job, file.path(), done as usize).await?;
 
         let mut transaction = self.app.pool.begin().await?;
         context.hold(&mut transaction).await?;
@@ -132,10 +118,7 @@ impl ImportArchive {
             self.settle(context, job, entry, examined).await?;
         }
         let read = reader.await.context("the reader panicked")?;
-        read.map_err(|error| TaskError::Fail {
-            code: "bad_archive".into(),
-            error,
-        })
+        read.map_err(|error| TaskError::Fail { code: "bad_archive".into(), error })
     }
 
     async fn settle(
@@ -148,14 +131,8 @@ impl ImportArchive {
         let class = self.class(job, &entry).await?;
         if let (Some(_), Ok(examined)) = (class, &examined) {
             let bytes = Bytes::from(entry.bytes);
-            dataset::store(
-                &self.app.pool,
-                &self.app.blobs,
-                job.dataset_id,
-                bytes,
-                examined,
-            )
-            .await?;
+            dataset::store(&self.app.pool, &self.app.blobs, job.dataset_id, bytes, examined)
+                .await?;
         }
         let mut transaction = self.app.pool.begin().await?;
         context.hold(&mut transaction).await?;
@@ -165,16 +142,8 @@ impl ImportArchive {
             (Some(class), Ok(examined)) => {
                 let origin = Origin::Upload(entry.path);
                 let dataset = job.dataset_id;
-                let arrival = Arrival {
-                    dataset,
-                    class,
-                    facts: &examined.facts,
-                    origin,
-                };
-                dataset::admit(&mut transaction, &arrival)
-                    .await?
-                    .outcome()
-                    .to_owned()
+                let arrival = Arrival { dataset, class, facts: &examined.facts, origin };
+                dataset::admit(&mut transaction, &arrival).await?.outcome().to_owned()
             }
         };
         import::settle_entry(&mut transaction, job.id, &outcome).await?;
@@ -193,7 +162,5 @@ impl ImportArchive {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, TaskError> {
-    Ok(tokio::task::spawn_blocking(work)
-        .await
-        .context("a blocking task panicked")?)
+    Ok(tokio::task::spawn_blocking(work).await.context("a blocking task panicked")?)
 }

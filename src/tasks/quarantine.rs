@@ -42,10 +42,7 @@ impl Handler for Quarantine {
             let errand: Errand = serde_json::from_value(task.payload.clone())?;
             if let Some(job) = errand.job {
                 let message = format!("flagged files could not be moved: {}", failure.message);
-                let error = JobError {
-                    code: "quarantine_failed".into(),
-                    message,
-                };
+                let error = JobError { code: "quarantine_failed".into(), message };
                 cleaning::abort(connection, job, &error).await?;
             }
             Ok(())

@@ -55,9 +55,7 @@ impl Handler for ScrapeSearch {
 
     fn run<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<(), TaskError>> {
         Box::pin(async move {
-            let search = context
-                .cancelled()
-                .run_until_cancelled(self.search(context));
+            let search = context.cancelled().run_until_cancelled(self.search(context));
             search.await.unwrap_or(Err(TaskError::LeaseLost))
         })
     }
@@ -80,10 +78,7 @@ pub(super) async fn fail_job(
 ) -> anyhow::Result<()> {
     // The tasks before the job's row, as everyone locks them.
     queue::cancel(&mut *connection, id.0).await?;
-    let error = JobError {
-        code: failure.code.clone(),
-        message: failure.message.clone(),
-    };
+    let error = JobError { code: failure.code.clone(), message: failure.message.clone() };
     scrape::finish_job(connection, id, JobStatus::Failed, Some(&error)).await?;
     Ok(())
 }
@@ -133,15 +128,7 @@ impl ScrapeSearch {
                 Err(SearchError::RateLimited { retry_after }) => {
                     let Some(wait) = next_wait(&patience, retry_after) else {
                         let stop = Some(StopReason::RateLimited);
-                        self.turn(
-                            context,
-                            id,
-                            Page {
-                                stop,
-                                ..Page::default()
-                            },
-                        )
-                        .await?;
+                        self.turn(context, id, Page { stop, ..Page::default() }).await?;
                         break;
                     };
                     return self.postpone(context, id, &patience, wait).await;
@@ -186,11 +173,7 @@ impl ScrapeSearch {
             scrape_fetch::enqueue(&mut transaction, id, &ids, job.stored).await?;
         }
         transaction.commit().await?;
-        Ok(if job.pages() && open < job.missing().into() {
-            Turned::More
-        } else {
-            Turned::Enough
-        })
+        Ok(if job.pages() && open < job.missing().into() { Turned::More } else { Turned::Enough })
     }
 
     /// Records a page: its candidates, their tasks and the cursor appear together.
@@ -233,13 +216,8 @@ impl ScrapeSearch {
         tracing::info!(job = %id, seconds = wait.as_secs(), "the source asks for patience");
         let mut transaction = self.app.pool.begin().await?;
         context.complete(&mut transaction).await?;
-        let payload = json!(Patience {
-            throttled: patience.throttled + 1
-        });
-        let later = NewTask {
-            delay: wait,
-            ..task(id).with_payload(payload)
-        };
+        let payload = json!(Patience { throttled: patience.throttled + 1 });
+        let later = NewTask { delay: wait, ..task(id).with_payload(payload) };
         queue::enqueue(&mut *transaction, later).await?;
         transaction.commit().await?;
         Ok(())
@@ -258,16 +236,11 @@ fn refusal(error: SearchError) -> TaskError {
         SearchError::Refused(_) => "source_refused",
         SearchError::Cursor(_) => "bad_cursor",
         SearchError::Transient(_) | SearchError::RateLimited { .. } => {
-            let again = Err::<(), _>(anyhow!(error))
-                .context("a page of results")
-                .unwrap_err();
+            let again = Err::<(), _>(anyhow!(error)).context("a page of results").unwrap_err();
             return TaskError::Retry(again);
         }
     };
-    TaskError::Fail {
-        code: code.into(),
-        error: error.into(),
-    }
+    TaskError::Fail { code: code.into(), error: error.into() }
 }
 
 #[cfg(test)]
@@ -279,10 +252,7 @@ mod tests {
         let wait = |throttled, asked| next_wait(&Patience { throttled }, asked);
         assert_eq!(wait(0, None), Some(Duration::from_secs(5)));
         assert_eq!(wait(3, None), Some(Duration::from_secs(40)));
-        assert_eq!(
-            wait(3, Some(Duration::from_secs(7))),
-            Some(Duration::from_secs(7))
-        );
+        assert_eq!(wait(3, Some(Duration::from_secs(7))), Some(Duration::from_secs(7)));
         assert_eq!(wait(MAX_THROTTLED, Some(Duration::from_secs(7))), None);
     }
 

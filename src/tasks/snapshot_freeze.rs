@@ -56,22 +56,16 @@ impl SnapshotFreeze {
         let mut transaction = pool.begin().await?;
         context.hold(&mut transaction).await?;
         snapshot::start(&mut *transaction, id).await?;
-        let row = snapshot::find(&mut *transaction, id)
-            .await?
-            .context("the snapshot is gone")?;
+        let row = snapshot::find(&mut *transaction, id).await?.context("the snapshot is gone")?;
         transaction.commit().await?;
 
         // One state of the dataset, whatever changes meanwhile.
-        let mut reading = pool
-            .begin_with("begin isolation level repeatable read read only")
-            .await?;
+        let mut reading =
+            pool.begin_with("begin isolation level repeatable read read only").await?;
         let draft = snapshot::draft(&mut reading, row.dataset_id).await?;
         reading.commit().await?;
 
-        let division = Division {
-            test_fraction: row.test_fraction,
-            seed: row.seed as u64,
-        };
+        let division = Division { test_fraction: row.test_fraction, seed: row.seed as u64 };
         let frozen = tokio::task::spawn_blocking(move || {
             let splits = divide(&draft, division)?;
             Ok::<_, TaskError>((draft, splits))
@@ -91,10 +85,7 @@ fn divide(draft: &Draft, division: Division) -> Result<Vec<Split>, TaskError> {
             "a classifier needs at least two classes with accepted images; the dataset has {}",
             draft.classes.len()
         );
-        return Err(TaskError::Fail {
-            code: "too_few_classes".into(),
-            error,
-        });
+        return Err(TaskError::Fail { code: "too_few_classes".into(), error });
     }
     let labels: Vec<usize> = draft.members.iter().map(|member| member.label).collect();
     let groups = leaks::groups(labels.len(), &draft.pairs);

@@ -27,10 +27,7 @@ impl Change {
         let mut stream = Stream::new(seed, Purpose::Augment, epoch, index);
         let (shear, zoom) = (augment.shear_degrees as f32, augment.zoom as f32);
         let shear = stream.between(-shear, shear).to_radians();
-        let zoom = (
-            stream.between(1.0 - zoom, 1.0 + zoom),
-            stream.between(1.0 - zoom, 1.0 + zoom),
-        );
+        let zoom = (stream.between(1.0 - zoom, 1.0 + zoom), stream.between(1.0 - zoom, 1.0 + zoom));
         let flip = stream.unit() < 0.5 && augment.horizontal_flip;
         Self { shear, zoom, flip }
     }
@@ -83,11 +80,7 @@ fn sample(picture: &[u8], size: usize, row: f32, column: f32) -> [f32; 3] {
 mod tests {
     use super::*;
 
-    const SAME: Change = Change {
-        shear: 0.0,
-        zoom: (1.0, 1.0),
-        flip: false,
-    };
+    const SAME: Change = Change { shear: 0.0, zoom: (1.0, 1.0), flip: false };
 
     /// Red tells the row and green the column of each pixel.
     fn grid(size: usize) -> Vec<u8> {
@@ -100,10 +93,7 @@ mod tests {
         let mut target = vec![9.0; size * size * 3];
         change.apply(&grid(size), size, &mut target);
         assert!(target.chunks_exact(3).all(|pixel| pixel[2] == 1.0));
-        target
-            .chunks_exact(3)
-            .map(|pixel| (pixel[0] * 255.0, pixel[1] * 255.0))
-            .collect()
+        target.chunks_exact(3).map(|pixel| (pixel[0] * 255.0, pixel[1] * 255.0)).collect()
     }
 
     fn near(found: (f32, f32), expected: (f32, f32)) {
@@ -122,13 +112,7 @@ mod tests {
 
     #[test]
     fn zoom_above_one_shrinks_about_the_centre_and_repeats_the_border() {
-        let zoomed = sources(
-            Change {
-                zoom: (1.5, 1.0),
-                ..SAME
-            },
-            5,
-        );
+        let zoomed = sources(Change { zoom: (1.5, 1.0), ..SAME }, 5);
         near(zoomed[12], (2.0, 2.0));
         near(zoomed[7], (0.5, 2.0));
         near(zoomed[2], (0.0, 2.0));
@@ -137,13 +121,7 @@ mod tests {
     #[test]
     fn shear_moves_rows_with_the_column() {
         let angle = 30.0f32.to_radians();
-        let sheared = sources(
-            Change {
-                shear: angle,
-                ..SAME
-            },
-            5,
-        );
+        let sheared = sources(Change { shear: angle, ..SAME }, 5);
         near(sheared[12], (2.0, 2.0));
         near(sheared[13], (2.0 - 0.5, 2.0 + angle.cos()));
     }
@@ -156,11 +134,7 @@ mod tests {
         assert_ne!(draw(1, 1), draw(2, 1));
         let draws: Vec<_> = (0..2000).map(|index| draw(1, index)).collect();
         let limit = 10.0f32.to_radians();
-        assert!(
-            draws
-                .iter()
-                .all(|d| d.shear.abs() <= limit && (0.8..=1.2).contains(&d.zoom.0))
-        );
+        assert!(draws.iter().all(|d| d.shear.abs() <= limit && (0.8..=1.2).contains(&d.zoom.0)));
         let flips = draws.iter().filter(|d| d.flip).count();
         assert!((900..1100).contains(&flips), "{flips}");
         assert_eq!(Change::draw(&Augment::NONE, 1, 1, 1), SAME);

@@ -48,11 +48,7 @@ pub(super) struct State {
 
 /// The digest of everything that decides a run's result.
 fn config_sha256(setup: &Setup) -> String {
-    sha256(
-        serde_json::to_string(setup)
-            .expect("plain data serializes")
-            .as_bytes(),
-    )
+    sha256(serde_json::to_string(setup).expect("plain data serializes").as_bytes())
 }
 
 impl State {
@@ -68,11 +64,7 @@ impl State {
         let variables = self.network.variables().iter().zip(&self.moments);
         let entries: Vec<_> = variables
             .flat_map(|(variable, moments)| {
-                let parts = [
-                    ("w", &variable.data),
-                    ("m", &moments.first),
-                    ("v", &moments.second),
-                ];
+                let parts = [("w", &variable.data), ("m", &moments.first), ("v", &moments.second)];
                 parts.map(|(part, data)| Entry {
                     name: format!("{part}/{}", variable.name),
                     shape: &variable.shape,
@@ -107,19 +99,12 @@ impl State {
         };
         let expected: Vec<_> = specs.iter().flat_map(named).collect();
         let mut numbers = file.read(&expected)?.into_iter();
-        let mut state = Self {
-            network,
-            moments: Vec::new(),
-            epoch: header.epoch,
-            step: header.step,
-        };
+        let mut state =
+            Self { network, moments: Vec::new(), epoch: header.epoch, step: header.step };
         for variable in state.network.variables_mut() {
             let mut next = || numbers.next().expect("three arrays per variable were read");
             variable.data = next();
-            state.moments.push(Moments {
-                first: next(),
-                second: next(),
-            });
+            state.moments.push(Moments { first: next(), second: next() });
         }
         Ok(state)
     }

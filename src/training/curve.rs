@@ -21,18 +21,8 @@ struct Line {
 }
 
 const LINES: [Line; 3] = [
-    Line {
-        name: "train",
-        colour: "#0072B2",
-        dashes: "none",
-        value: |e| e.train_accuracy,
-    },
-    Line {
-        name: "test",
-        colour: "#D55E00",
-        dashes: "none",
-        value: |e| e.test_accuracy,
-    },
+    Line { name: "train", colour: "#0072B2", dashes: "none", value: |e| e.train_accuracy },
+    Line { name: "test", colour: "#D55E00", dashes: "none", value: |e| e.test_accuracy },
     Line {
         name: "running (dropout, augmented)",
         colour: "#007A5A",
@@ -49,15 +39,10 @@ struct Scale {
 
 impl Scale {
     fn of(epochs: &[EpochSummary]) -> Self {
-        let values = epochs
-            .iter()
-            .flat_map(|epoch| LINES.iter().map(|line| (line.value)(epoch)));
+        let values = epochs.iter().flat_map(|epoch| LINES.iter().map(|line| (line.value)(epoch)));
         let smallest = values.filter(|value| value.is_finite()).fold(0.9, f64::min);
         let lowest = (smallest * 10.0 - 1e-9).floor().clamp(0.0, 9.0) / 10.0;
-        Self {
-            epochs: epochs.last().map_or(1, |epoch| epoch.epoch).max(1),
-            lowest,
-        }
+        Self { epochs: epochs.last().map_or(1, |epoch| epoch.epoch).max(1), lowest }
     }
 
     fn x(&self, epoch: u32) -> f64 {
@@ -166,15 +151,8 @@ fn tick_step(epochs: u32) -> u32 {
 fn draw_legend(out: &mut String, epochs: &[EpochSummary]) {
     let mut x = LEFT;
     for line in &LINES {
-        let Line {
-            name,
-            colour,
-            dashes,
-            ..
-        } = line;
-        let last = epochs
-            .last()
-            .map(|epoch| format!(" {:.3}", (line.value)(epoch)));
+        let Line { name, colour, dashes, .. } = line;
+        let last = epochs.last().map(|epoch| format!(" {:.3}", (line.value)(epoch)));
         let label = format!("{name}{}", last.unwrap_or_default());
         push(
             out,
@@ -192,16 +170,10 @@ fn draw_legend(out: &mut String, epochs: &[EpochSummary]) {
 
 fn draw_line(out: &mut String, scale: &Scale, line: &Line, epochs: &[EpochSummary]) {
     let Line { colour, dashes, .. } = line;
-    let known = epochs
-        .iter()
-        .filter(|epoch| (line.value)(epoch).is_finite());
-    let points: Vec<_> = known
-        .map(|epoch| (scale.x(epoch.epoch), scale.y((line.value)(epoch))))
-        .collect();
-    let path: Vec<_> = points
-        .iter()
-        .map(|(x, y)| format!("{x:.1},{y:.1}"))
-        .collect();
+    let known = epochs.iter().filter(|epoch| (line.value)(epoch).is_finite());
+    let points: Vec<_> =
+        known.map(|epoch| (scale.x(epoch.epoch), scale.y((line.value)(epoch)))).collect();
+    let path: Vec<_> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
     push(
         out,
         format_args!(
@@ -221,10 +193,7 @@ fn draw_line(out: &mut String, scale: &Scale, line: &Line, epochs: &[EpochSummar
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -244,13 +213,7 @@ mod tests {
     }
 
     fn points(svg: &str) -> Vec<(f64, f64)> {
-        let inside = svg
-            .split("points=\"")
-            .nth(1)
-            .unwrap()
-            .split('"')
-            .next()
-            .unwrap();
+        let inside = svg.split("points=\"").nth(1).unwrap().split('"').next().unwrap();
         let pair = |text: &str| {
             let (x, y) = text.split_once(',').unwrap();
             (x.parse().unwrap(), y.parse().unwrap())
@@ -260,20 +223,12 @@ mod tests {
 
     #[test]
     fn every_epoch_is_a_point_and_better_is_higher() {
-        let epochs: Vec<_> = (1..=20)
-            .map(|n| epoch(n, 0.3 + 0.03 * f64::from(n)))
-            .collect();
+        let epochs: Vec<_> = (1..=20).map(|n| epoch(n, 0.3 + 0.03 * f64::from(n))).collect();
         let points = points(&svg("run", &epochs));
         assert_eq!(points.len(), 20);
+        assert!(points.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 > pair[1].1));
         assert!(
-            points
-                .windows(2)
-                .all(|pair| pair[0].0 < pair[1].0 && pair[0].1 > pair[1].1)
-        );
-        assert!(
-            points
-                .iter()
-                .all(|(x, y)| (LEFT..=WIDTH).contains(x) && (TOP..HEIGHT).contains(y))
+            points.iter().all(|(x, y)| (LEFT..=WIDTH).contains(x) && (TOP..HEIGHT).contains(y))
         );
     }
 
@@ -290,9 +245,6 @@ mod tests {
 
     #[test]
     fn ticks_stay_few() {
-        assert_eq!(
-            [1, 12, 20, 40, 100, 10_000].map(tick_step),
-            [1, 1, 2, 5, 10, 1000]
-        );
+        assert_eq!([1, 12, 20, 40, 100, 10_000].map(tick_step), [1, 1, 2, 5, 10, 1000]);
     }
 }

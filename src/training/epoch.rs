@@ -60,8 +60,6 @@ pub async fn list(
 }
 
 pub(super) async fn clear(executor: impl PgExecutor<'_>, run: TrainingRunId) -> sqlx::Result<()> {
-    query!("delete from epochs where run_id = $1", run as TrainingRunId)
-        .execute(executor)
-        .await?;
+    query!("delete from epochs where run_id = $1", run as TrainingRunId).execute(executor).await?;
     Ok(())
 }

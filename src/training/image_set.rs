@@ -30,17 +30,9 @@ impl ImageSet {
     /// When the lengths do not fit.
     pub fn new(size: usize, pixels: Vec<u8>, labels: Vec<u32>) -> Result<Self, ImageSetError> {
         if pixels.len() == labels.len() * size * size * 3 {
-            Ok(Self {
-                size,
-                pixels,
-                labels,
-            })
+            Ok(Self { size, pixels, labels })
         } else {
-            Err(ImageSetError::Length {
-                pixels: pixels.len(),
-                labels: labels.len(),
-                size,
-            })
+            Err(ImageSetError::Length { pixels: pixels.len(), labels: labels.len(), size })
         }
     }
 

@@ -41,22 +41,13 @@ impl Evaluation {
             probabilities.extend_from_slice(&logits);
         }
         let accuracy = accuracy(&predictions, set.labels());
-        Self {
-            accuracy,
-            loss: sum / set.len() as f64,
-            predictions,
-            probabilities,
-        }
+        Self { accuracy, loss: sum / set.len() as f64, predictions, probabilities }
     }
 }
 
 /// Fraction of predictions that equal their label; 0 of none.
 pub fn accuracy(predictions: &[u32], labels: &[u32]) -> f64 {
-    let right = predictions
-        .iter()
-        .zip(labels)
-        .filter(|(a, b)| a == b)
-        .count();
+    let right = predictions.iter().zip(labels).filter(|(a, b)| a == b).count();
     right as f64 / labels.len().max(1) as f64
 }
 
@@ -96,21 +87,13 @@ mod tests {
 
     #[test]
     fn an_evaluation_agrees_with_itself() {
-        let recipe = Recipe {
-            image_size: 8,
-            conv: vec![4],
-            dense: vec![],
-            ..Recipe::default()
-        };
+        let recipe = Recipe { image_size: 8, conv: vec![4], dense: vec![], ..Recipe::default() };
         let network = Network::new(&recipe.architecture(2), Initializer::GlorotUniform, 1);
         let pixels = (0..70 * 192).map(|i| (i * 7 % 256) as u8).collect();
         let set = ImageSet::new(8, pixels, (0..70).map(|i| i % 2).collect()).unwrap();
         let evaluation = Evaluation::of(&network, &set);
         let probability = |i: usize| evaluation.probabilities[2 * i + set.labels()[i] as usize];
-        let loss = (0..70)
-            .map(|i| -f64::from(probability(i)).ln())
-            .sum::<f64>()
-            / 70.0;
+        let loss = (0..70).map(|i| -f64::from(probability(i)).ln()).sum::<f64>() / 70.0;
         assert!((loss - evaluation.loss).abs() < 1e-5);
         let right = accuracy(&evaluation.predictions, set.labels());
         assert!((evaluation.accuracy - right).abs() < 1e-12);

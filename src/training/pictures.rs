@@ -55,11 +55,7 @@ pub async fn load(
         let decoded = tokio::task::spawn_blocking(move || decode(&pictures, size)).await;
         let decoded = decoded.map_err(anyhow::Error::from)??;
         for (member, levels) in chunk.iter().zip(decoded) {
-            let side = if member.split == Split::Train {
-                &mut train
-            } else {
-                &mut test
-            };
+            let side = if member.split == Split::Train { &mut train } else { &mut test };
             side.pixels.extend_from_slice(&levels);
             side.labels.push(member.label as u32);
         }
@@ -86,14 +82,8 @@ async fn read(source: Source<'_>, member: &Member) -> Result<(Sha256, Bytes), Lo
     }
     // A cleaning job or a review may have moved it since its row was read.
     let moved = snapshot::locate(source.pool, source.dataset, sha256).await;
-    let key = moved
-        .map_err(anyhow::Error::from)?
-        .ok_or(LoadError::Missing(sha256))?;
-    let bytes = source
-        .blobs
-        .get(&key)
-        .await?
-        .ok_or(LoadError::Missing(sha256))?;
+    let key = moved.map_err(anyhow::Error::from)?.ok_or(LoadError::Missing(sha256))?;
+    let bytes = source.blobs.get(&key).await?.ok_or(LoadError::Missing(sha256))?;
     Ok((sha256, bytes))
 }
 

@@ -24,33 +24,21 @@ pub fn of(outcome: &Outcome, members: &[Member], classes: usize) -> Vec<Predicti
     let mut train = best(&outcome.train, classes);
     let mut test = best(&outcome.test, classes);
     let predict = |member: &Member| {
-        let side = if member.split == Split::Train {
-            &mut train
-        } else {
-            &mut test
-        };
+        let side = if member.split == Split::Train { &mut train } else { &mut test };
         let (predicted, probability) = side.next().expect("an answer for each picture of a side");
-        Prediction {
-            label: member.label as i32,
-            predicted: predicted as i32,
-            probability,
-        }
+        Prediction { label: member.label as i32, predicted: predicted as i32, probability }
     };
     members.iter().map(predict).collect()
 }
 
 fn best(evaluation: &Evaluation, classes: usize) -> impl Iterator<Item = (u32, f32)> {
     let rows = evaluation.probabilities.chunks_exact(classes);
-    evaluation
-        .predictions
-        .iter()
-        .zip(rows)
-        .map(|(&label, row)| (label, row[label as usize]))
+    evaluation.predictions.iter().zip(rows).map(|(&label, row)| (label, row[label as usize]))
 }
 
 /// The probability that only the least sure hundredth of the held-out pictures stays below (the least sure one of
 /// fewer than a hundred): who is less sure of a photo than that should say so.
-pub fn unfamiliar_below(outcome: &Outcome, classes: usize) -> f32 {
+pub(super) fn unfamiliar_below(outcome: &Outcome, classes: usize) -> f32 {
     let mut sure: Vec<f32> = best(&outcome.test, classes).map(|(_, sure)| sure).collect();
     sure.sort_unstable_by(f32::total_cmp);
     sure.get(sure.len() / 100).copied().unwrap_or_default()
@@ -180,12 +168,7 @@ mod tests {
 
     fn evaluation(sure: &[f32]) -> Evaluation {
         let probabilities = sure.iter().flat_map(|&p| [1.0 - p, p]).collect();
-        Evaluation {
-            accuracy: 1.0,
-            loss: 0.0,
-            predictions: vec![1; sure.len()],
-            probabilities,
-        }
+        Evaluation { accuracy: 1.0, loss: 0.0, predictions: vec![1; sure.len()], probabilities }
     }
 
     #[test]

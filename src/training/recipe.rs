@@ -30,21 +30,13 @@ pub struct Augment {
 
 impl Default for Augment {
     fn default() -> Self {
-        Self {
-            shear_degrees: 10.0,
-            zoom: 0.2,
-            horizontal_flip: true,
-        }
+        Self { shear_degrees: 10.0, zoom: 0.2, horizontal_flip: true }
     }
 }
 
 impl Augment {
     /// No change at all.
-    pub const NONE: Self = Self {
-        shear_degrees: 0.0,
-        zoom: 0.0,
-        horizontal_flip: false,
-    };
+    pub const NONE: Self = Self { shear_degrees: 0.0, zoom: 0.0, horizontal_flip: false };
 }
 
 /// A network and how it is trained; the defaults are the original study's.
@@ -106,10 +98,7 @@ pub fn originals() -> [(&'static str, Recipe); 4] {
         ("32-64, one dropout", recipe(&[32, 64], &[0.5])),
         ("32-64, two dropouts", recipe(&[32, 64], &[0.25, 0.5])),
         ("32-64-128, one dropout", recipe(&[32, 64, 128], &[0.5])),
-        (
-            "32-64-128, two dropouts",
-            recipe(&[32, 64, 128], &[0.25, 0.5]),
-        ),
+        ("32-64-128, two dropouts", recipe(&[32, 64, 128], &[0.25, 0.5])),
     ]
 }
 
@@ -137,34 +126,14 @@ impl Recipe {
                 errors.push(FieldError::new(field, message));
             }
         };
-        require(
-            (1..=10_000).contains(&self.epochs),
-            "epochs",
-            "must be between 1 and 10000",
-        );
-        require(
-            (1..=1024).contains(&self.batch_size),
-            "batch_size",
-            "must be between 1 and 1024",
-        );
+        require((1..=10_000).contains(&self.epochs), "epochs", "must be between 1 and 10000");
+        require((1..=1024).contains(&self.batch_size), "batch_size", "must be between 1 and 1024");
         let rate = self.learning_rate;
-        require(
-            rate > 0.0 && rate <= 1.0,
-            "learning_rate",
-            "must be above 0 and at most 1",
-        );
-        let Augment {
-            shear_degrees,
-            zoom,
-            ..
-        } = self.augment;
+        require(rate > 0.0 && rate <= 1.0, "learning_rate", "must be above 0 and at most 1");
+        let Augment { shear_degrees, zoom, .. } = self.augment;
         let shear = (0.0..=45.0).contains(&shear_degrees);
         require(shear, "augment.shear_degrees", "must be between 0 and 45");
-        require(
-            (0.0..=0.9).contains(&zoom),
-            "augment.zoom",
-            "must be between 0 and 0.9",
-        );
+        require((0.0..=0.9).contains(&zoom), "augment.zoom", "must be between 0 and 0.9");
         // A batch's pictures and feature maps are resident at once.
         let pixels = u64::from(self.batch_size) * u64::from(self.image_size).pow(2);
         let maps = u64::from(self.conv.iter().copied().max().unwrap_or(0));
@@ -173,11 +142,7 @@ impl Recipe {
             let message = "too large for pictures and maps of this size";
             errors.push(FieldError::new("batch_size", message));
         }
-        if errors.is_empty() {
-            Ok(())
-        } else {
-            Err(errors)
-        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 }
 
@@ -191,12 +156,7 @@ mod tests {
     fn refused(change: fn(&mut Recipe)) -> Vec<String> {
         let mut recipe = Recipe::default();
         change(&mut recipe);
-        recipe
-            .validate()
-            .unwrap_err()
-            .into_iter()
-            .map(|error| error.field)
-            .collect()
+        recipe.validate().unwrap_err().into_iter().map(|error| error.field).collect()
     }
 
     #[test]
@@ -222,10 +182,9 @@ mod tests {
         assert_eq!(refused(|r| r.batch_size = 0), ["batch_size"]);
         assert_eq!(refused(|r| r.dropout[0] = 1.0), ["dropout[0]"]);
         assert_eq!(refused(|r| r.dropout[0] = f64::NAN), ["dropout[0]"]);
-        for rate in [
-            |r: &mut Recipe| r.learning_rate = f64::NAN,
-            |r: &mut Recipe| r.learning_rate = 0.0,
-        ] {
+        for rate in
+            [|r: &mut Recipe| r.learning_rate = f64::NAN, |r: &mut Recipe| r.learning_rate = 0.0]
+        {
             assert_eq!(refused(rate), ["learning_rate"]);
         }
         assert_eq!(refused(|r| r.learning_rate = 1e9), ["learning_rate"]);
@@ -236,10 +195,7 @@ mod tests {
         assert_eq!(refused(|r| r.conv = vec![]), ["conv"]);
         assert_eq!(refused(|r| r.conv[2] = 1_000_000), ["conv[2]"]);
         assert_eq!(refused(|r| r.augment.zoom = 1.0), ["augment.zoom"]);
-        assert_eq!(
-            refused(|r| r.augment.shear_degrees = -1.0),
-            ["augment.shear_degrees"]
-        );
+        assert_eq!(refused(|r| r.augment.shear_degrees = -1.0), ["augment.shear_degrees"]);
         let both = |r: &mut Recipe| (r.epochs, r.batch_size) = (0, 0);
         assert_eq!(refused(both), ["epochs", "batch_size"]);
     }

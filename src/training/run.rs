@@ -77,10 +77,7 @@ impl From<Row> for TrainingRun {
             snapshot_id: row.snapshot_id,
             dataset_id: row.dataset_id,
             status: row.status,
-            progress: Progress {
-                done: row.done,
-                total: row.total,
-            },
+            progress: Progress { done: row.done, total: row.total },
             epoch: row.epoch,
             epochs: row.recipe.epochs as i32,
             recipe: row.recipe.0,
@@ -178,10 +175,7 @@ pub async fn find(
     executor: impl PgExecutor<'_>,
     id: TrainingRunId,
 ) -> sqlx::Result<Option<TrainingRun>> {
-    let filter = RunFilter {
-        only: Some(id),
-        ..RunFilter::default()
-    };
+    let filter = RunFilter { only: Some(id), ..RunFilter::default() };
     Ok(list(executor, &filter, 1).await?.pop())
 }
 
@@ -205,13 +199,9 @@ pub async fn advance(
     id: TrainingRunId,
     done: i64,
 ) -> sqlx::Result<()> {
-    query!(
-        "update training_runs set done = $2 where id = $1",
-        id as TrainingRunId,
-        done
-    )
-    .execute(executor)
-    .await?;
+    query!("update training_runs set done = $2 where id = $1", id as TrainingRunId, done)
+        .execute(executor)
+        .await?;
     Ok(())
 }
 

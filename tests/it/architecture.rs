@@ -65,19 +65,13 @@ fn top_module(path: &str) -> String {
 }
 
 fn without_comments(text: &str) -> String {
-    let code = text
-        .lines()
-        .map(|line| line.find("//").map_or(line, |start| &line[..start]));
+    let code = text.lines().map(|line| line.find("//").map_or(line, |start| &line[..start]));
     code.collect::<Vec<_>>().join("\n")
 }
 
 /// The top modules that `code` names by `crate::x`, `crate::{x, y::z}` or enough `super::`.
 fn named_modules(path: &str, code: &str) -> BTreeSet<String> {
-    let depth = path
-        .trim_end_matches("/mod.rs")
-        .trim_end_matches(".rs")
-        .split('/')
-        .count();
+    let depth = path.trim_end_matches("/mod.rs").trim_end_matches(".rs").split('/').count();
     let ups = (depth..depth + 3).map(|count| "super::".repeat(count));
     let mut named = BTreeSet::new();
     for prefix in std::iter::once("crate::".to_owned()).chain(ups) {
@@ -89,12 +83,7 @@ fn named_modules(path: &str, code: &str) -> BTreeSet<String> {
             heads(&code[start + prefix.len()..], &mut named);
         }
     }
-    let modules = BASE
-        .iter()
-        .chain(&NOUNS)
-        .chain(&OUTER)
-        .chain(&ROOT)
-        .chain(&["demo"]);
+    let modules = BASE.iter().chain(&NOUNS).chain(&OUTER).chain(&ROOT).chain(&["demo"]);
     let modules: BTreeSet<_> = modules.map(|&name| name.to_owned()).collect();
     named.intersection(&modules).cloned().collect()
 }
@@ -102,10 +91,7 @@ fn named_modules(path: &str, code: &str) -> BTreeSet<String> {
 /// The first names of a use tree: `a::b` gives a; `{a::b, c::{d, e}}` gives a and c.
 fn heads(tree: &str, names: &mut BTreeSet<String>) {
     let name = |text: &str| {
-        text.trim_start()
-            .chars()
-            .take_while(|c| c.is_alphanumeric() || *c == '_')
-            .collect()
+        text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
     };
     let Some(inner) = tree.strip_prefix('{') else {
         names.insert(name(tree));
@@ -147,11 +133,7 @@ fn every_file_of_src_keeps_the_rules() {
     let found: Vec<_> = files
         .iter()
         .flat_map(|path| {
-            let name = path
-                .strip_prefix(&src)
-                .unwrap()
-                .to_string_lossy()
-                .into_owned();
+            let name = path.strip_prefix(&src).unwrap().to_string_lossy().into_owned();
             violations(&name, &fs::read_to_string(path).unwrap())
         })
         .collect();
@@ -162,18 +144,9 @@ fn every_file_of_src_keeps_the_rules() {
 fn a_planted_violation_is_found_in_each_form() {
     let planted = [
         ("db/id.rs", "use crate::picture::Picture;"),
-        (
-            "picture/mod.rs",
-            "use crate::{db::{self, Sha256}, dataset::Dataset};",
-        ),
-        (
-            "cleaning/review.rs",
-            "use crate::{\n    blobs,\n    api::Problem,\n};",
-        ),
-        (
-            "queue/store.rs",
-            "fn f() { super::super::dataset::count(); }",
-        ),
+        ("picture/mod.rs", "use crate::{db::{self, Sha256}, dataset::Dataset};"),
+        ("cleaning/review.rs", "use crate::{\n    blobs,\n    api::Problem,\n};"),
+        ("queue/store.rs", "fn f() { super::super::dataset::count(); }"),
         ("scrape/mod.rs", "use super::tag;"),
         ("snapshot/mod.rs", "fn f() -> axum::Router { todo!() }"),
         ("model/network.rs", "use sqlx::PgPool;"),
@@ -181,41 +154,22 @@ fn a_planted_violation_is_found_in_each_form() {
         ("app.rs", "use crate::tasks;"),
     ];
     for (path, code) in planted {
-        assert_eq!(
-            violations(path, &format!("//! A file.\n{code}")).len(),
-            1,
-            "{path}: {code}"
-        );
+        assert_eq!(violations(path, &format!("//! A file.\n{code}")).len(), 1, "{path}: {code}");
     }
     assert_eq!(violations("db/id.rs", "use std::fmt;").len(), 1);
-    assert_eq!(
-        violations("db/id.rs", &format!("//! Long.{}", "\n".repeat(401))).len(),
-        1
-    );
+    assert_eq!(violations("db/id.rs", &format!("//! Long.{}", "\n".repeat(401))).len(), 1);
 }
 
 #[test]
 fn what_the_rule_allows_is_not_reported() {
     let fine = [
-        (
-            "cleaning/review.rs",
-            "use crate::dataset::{self, api};\nuse super::verdict;",
-        ),
-        (
-            "queue/mod.rs",
-            "mod tests { use super::*; }\nuse crate::db::TaskId;",
-        ),
+        ("cleaning/review.rs", "use crate::dataset::{self, api};\nuse super::verdict;"),
+        ("queue/mod.rs", "mod tests { use super::*; }\nuse crate::db::TaskId;"),
         ("api/mod.rs", "use crate::{app::App, dataset};"),
-        (
-            "picture/mod.rs",
-            "// see crate::dataset\nuse crate::db::Sha256;",
-        ),
+        ("picture/mod.rs", "// see crate::dataset\nuse crate::db::Sha256;"),
         ("demo/mod.rs", "use crate::{api, app::App};"),
     ];
     for (path, code) in fine {
-        assert_eq!(
-            violations(path, &format!("//! A file.\n{code}")),
-            Vec::<String>::new()
-        );
+        assert_eq!(violations(path, &format!("//! A file.\n{code}")), Vec::<String>::new());
     }
 }

@@ -36,12 +36,7 @@ async fn stores() -> (Vec<Blobs>, tempfile::TempDir) {
     let local = Blobs::open(path.to_str().unwrap()).await.unwrap();
     let bucket = match std::env::var("SHIPSHAPE_TEST_S3") {
         Ok(endpoint) => {
-            s3(
-                &endpoint,
-                &format!("t e/{}", Uuid::now_v7()),
-                Duration::from_secs(10),
-            )
-            .await
+            s3(&endpoint, &format!("t e/{}", Uuid::now_v7()), Duration::from_secs(10)).await
         }
         Err(_) => stand_in().await.1,
     };
@@ -60,19 +55,13 @@ async fn what_is_put_is_read_until_it_is_deleted() {
         let (key, bytes) = image(DatasetId(Uuid::now_v7()), "a ship");
         assert_eq!(blobs.get(&key).await.unwrap(), None);
         assert_eq!(blobs.head(&key).await.unwrap(), None);
-        blobs
-            .put(&key, Bytes::from_static(b"an older, longer content"))
-            .await
-            .unwrap();
+        blobs.put(&key, Bytes::from_static(b"an older, longer content")).await.unwrap();
         for _ in 0..2 {
             blobs.put(&key, bytes.clone()).await.unwrap();
             assert_eq!(blobs.get(&key).await.unwrap().as_ref(), Some(&bytes));
         }
         assert_eq!(blobs.head(&key).await.unwrap().unwrap().size, 6);
-        assert_eq!(
-            blobs.digest(&key).await.unwrap(),
-            Some(Sha256::of(b"a ship"))
-        );
+        assert_eq!(blobs.digest(&key).await.unwrap(), Some(Sha256::of(b"a ship")));
         for _ in 0..2 {
             blobs.delete(&key).await.unwrap();
             assert_eq!(blobs.get(&key).await.unwrap(), None);
@@ -120,26 +109,14 @@ async fn a_listing_has_all_pages_and_only_the_prefix() {
             let (key, bytes) = image(ours, &format!("ship {number}"));
             blobs.put(&key, bytes.clone()).await.unwrap();
             expected.push(key.to_string());
-            blobs
-                .put(&image(theirs, &format!("ship {number}")).0, bytes)
-                .await
-                .unwrap();
+            blobs.put(&image(theirs, &format!("ship {number}")).0, bytes).await.unwrap();
         }
         expected.sort();
-        assert_eq!(
-            blobs.list(&Key::dataset_prefix(ours)).await.unwrap(),
-            expected
-        );
+        assert_eq!(blobs.list(&Key::dataset_prefix(ours)).await.unwrap(), expected);
         assert!(expected.iter().all(|path| path.parse::<Key>().is_ok()));
         assert_eq!(blobs.list("").await.unwrap().len(), 20);
-        assert_eq!(
-            blobs.list("checkpoints/").await.unwrap(),
-            Vec::<String>::new()
-        );
-        assert_eq!(
-            blobs.list(&expected[0][..60]).await.unwrap(),
-            vec![expected[0].clone()]
-        );
+        assert_eq!(blobs.list("checkpoints/").await.unwrap(), Vec::<String>::new());
+        assert_eq!(blobs.list(&expected[0][..60]).await.unwrap(), vec![expected[0].clone()]);
     }
 }
 
@@ -183,13 +160,8 @@ async fn readers_see_whole_objects_while_writers_replace_them() {
 #[tokio::test]
 async fn a_half_written_file_is_no_object() {
     let directory = tempfile::tempdir().unwrap();
-    let blobs = Blobs::open(directory.path().to_str().unwrap())
-        .await
-        .unwrap();
-    blobs
-        .put(&Key::Thumbnail(Sha256::of(b"x")), Bytes::from_static(b"x"))
-        .await
-        .unwrap();
+    let blobs = Blobs::open(directory.path().to_str().unwrap()).await.unwrap();
+    blobs.put(&Key::Thumbnail(Sha256::of(b"x")), Bytes::from_static(b"x")).await.unwrap();
     std::fs::write(directory.path().join("thumbnails/.unfinished-abc"), "half").unwrap();
     assert_eq!(blobs.list("").await.unwrap().len(), 1);
 }
@@ -197,18 +169,14 @@ async fn a_half_written_file_is_no_object() {
 #[tokio::test]
 async fn a_bad_place_is_one_clear_sentence() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let error = Blobs::open(file.path().to_str().unwrap())
-        .await
-        .unwrap_err();
+    let error = Blobs::open(file.path().to_str().unwrap()).await.unwrap_err();
     assert!(error.to_string().contains("cannot be written"), "{error}");
     let error = Blobs::open("gs://bucket").await.unwrap_err();
     assert!(error.to_string().contains("s3://bucket/prefix"), "{error}");
     let server = S3StandIn::start().await;
     let settings = Settings {
         endpoint: Some(server.endpoint),
-        credentials: Some(aws_sdk_s3::config::Credentials::new(
-            "a", "b", None, None, "test",
-        )),
+        credentials: Some(aws_sdk_s3::config::Credentials::new("a", "b", None, None, "test")),
         ..Settings::parse("s3://absent").unwrap()
     };
     let error = S3::open(settings).await.unwrap_err();
@@ -254,10 +222,7 @@ async fn a_copy_survives_errors_inside_200_conflicts_and_failed_conditions() {
         blobs.delete(&to).await.unwrap();
     }
     server.fail("copy", &[Fault::ErrorIn200; 12]);
-    assert!(
-        blobs.copy(&from, &to).await.is_err(),
-        "an error inside 200 is no success"
-    );
+    assert!(blobs.copy(&from, &to).await.is_err(), "an error inside 200 is no success");
     assert_eq!(blobs.get(&to).await.unwrap(), None);
 }
 

@@ -32,18 +32,13 @@ async fn serving() -> (Service, [String; 2], Value) {
 
 async fn send(service: &Service, query: &str, kind: &str, body: Bytes) -> (u16, Value) {
     let url = service.url(&format!("/classify{query}"));
-    let request = reqwest::Client::new()
-        .post(url)
-        .header("content-type", kind)
-        .body(body);
+    let request = reqwest::Client::new().post(url).header("content-type", kind).body(body);
     let response = request.send().await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap())
 }
 
 async fn send_form(service: &Service, form: Form) -> (u16, Value) {
-    let request = reqwest::Client::new()
-        .post(service.url("/classify"))
-        .multipart(form);
+    let request = reqwest::Client::new().post(service.url("/classify")).multipart(form);
     let response = request.send().await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap())
 }
@@ -55,10 +50,7 @@ fn part(bytes: Bytes) -> Part {
 #[tokio::test]
 async fn every_way_to_send_a_photo_gives_what_training_predicted() {
     let (service, [active, other], run) = serving().await;
-    let path = format!(
-        "/training-runs/{}/predictions?limit=200",
-        run["id"].as_str().unwrap()
-    );
+    let path = format!("/training-runs/{}/predictions?limit=200", run["id"].as_str().unwrap());
     let (_, predictions) = service.get(&path).await;
     let predicted: HashMap<&str, &Value> = predictions["items"]
         .as_array()
@@ -76,18 +68,13 @@ async fn every_way_to_send_a_photo_gives_what_training_predicted() {
         let difference =
             answer["probability"].as_f64().unwrap() - expected["probability"].as_f64().unwrap();
         assert!(difference.abs() < 1e-6, "{difference}");
-        assert_eq!(
-            (&answer["model_id"], &answer["dataset"]),
-            (&json!(active), &json!("ships"))
-        );
+        assert_eq!((&answer["model_id"], &answer["dataset"]), (&json!(active), &json!("ships")));
         assert_eq!(answer["probabilities"].as_array().unwrap().len(), 2);
 
         let (_, by_form) =
             send_form(&service, Form::new().part("image", part(photo.clone()))).await;
         let text = base64::engine::general_purpose::STANDARD.encode(&photo);
-        let (_, by_json) = service
-            .post("/classify", &json!({"image_base64": text}))
-            .await;
+        let (_, by_json) = service.post("/classify", &json!({"image_base64": text})).await;
         // What the bytes are decides, not what they are called.
         let (_, mislabelled) = send(&service, "?dataset=ships", "image/jpeg", photo.clone()).await;
         for same in [by_form, by_json, mislabelled] {
@@ -115,21 +102,11 @@ async fn what_cannot_be_answered_is_a_problem_and_never_a_500() {
         ("", "multipart/form-data", photo.clone(), 400),
         ("", "multipart/form-data; boundary=x", photo.clone(), 400),
         ("", "application/json", Bytes::from_static(b"{}"), 422),
-        (
-            "",
-            "application/json",
-            Bytes::from_static(b"{\"image_base64\": \"%\"}"),
-            422,
-        ),
+        ("", "application/json", Bytes::from_static(b"{\"image_base64\": \"%\"}"), 422),
         ("?top_k=0", "image/png", photo.clone(), 422),
         ("?top=3", "image/png", photo.clone(), 422),
         ("?dataset=boats", "image/png", photo.clone(), 404),
-        (
-            "?model=0190aaaa-0000-7000-8000-000000000000",
-            "image/png",
-            photo.clone(),
-            404,
-        ),
+        ("?model=0190aaaa-0000-7000-8000-000000000000", "image/png", photo.clone(), 404),
         ("?model=latest", "image/png", photo.clone(), 422),
     ];
     for (query, kind, body, expected) in cases {
@@ -140,21 +117,13 @@ async fn what_cannot_be_answered_is_a_problem_and_never_a_500() {
     let forms = [
         (Form::new(), 422),
         (Form::new().text("picture", "x"), 422),
-        (
-            Form::new()
-                .part("image", part(photo.clone()))
-                .part("image", part(photo.clone())),
-            422,
-        ),
+        (Form::new().part("image", part(photo.clone())).part("image", part(photo.clone())), 422),
         (Form::new().part("image", part(large)), 413),
     ];
     for (number, (form, expected)) in forms.into_iter().enumerate() {
         let (status, problem) = send_form(&service, form).await;
         let empty_forms_may_be_malformed = number == 0 && status == 400;
-        assert!(
-            status == expected || empty_forms_may_be_malformed,
-            "form {number}: {problem}"
-        );
+        assert!(status == expected || empty_forms_may_be_malformed, "form {number}: {problem}");
     }
 }
 
@@ -176,13 +145,8 @@ async fn swapping_models_under_traffic_drops_and_mixes_nothing() {
     let photo = encoded(&patchwork(1, 77), ImageFormat::WebP);
     let mut own = HashMap::new();
     for model in &models {
-        let (_, answer) = send(
-            &service,
-            &format!("?model={model}"),
-            "image/webp",
-            photo.clone(),
-        )
-        .await;
+        let (_, answer) =
+            send(&service, &format!("?model={model}"), "image/webp", photo.clone()).await;
         own.insert(model.clone(), answer["probabilities"].clone());
     }
     assert_ne!(own[&models[0]], own[&models[1]]);
@@ -205,9 +169,7 @@ async fn swapping_models_under_traffic_drops_and_mixes_nothing() {
     let clients: Vec<_> = (0..4).map(client).collect();
     for round in 0..20 {
         let id = &models[(round + 1) % 2];
-        let (status, _) = service
-            .post(&format!("/models/{id}/activate"), &json!({}))
-            .await;
+        let (status, _) = service.post(&format!("/models/{id}/activate"), &json!({})).await;
         assert_eq!(status, 200);
     }
     swapping.store(0, Ordering::Relaxed);
@@ -224,10 +186,7 @@ async fn swapping_models_under_traffic_drops_and_mixes_nothing() {
 async fn another_process_serves_an_activation_soon_and_goes_on_without_the_database() {
     let (service, [active, other], _) = serving().await;
     let app = &service.app;
-    let settings = Settings {
-        running: 1,
-        waiting: 8,
-    };
+    let settings = Settings { running: 1, waiting: 8 };
     let elsewhere = Classifier::new(app.pool.clone(), app.blobs.clone(), settings).unwrap();
     let elsewhere = Arc::new(elsewhere);
     elsewhere.refresh().await.unwrap();
@@ -235,21 +194,14 @@ async fn another_process_serves_an_activation_soon_and_goes_on_without_the_datab
     tokio::spawn(async move { fresh.keep_fresh(until).await });
     let photo = png(&patchwork(0, 2));
     let model = async || {
-        let answer = elsewhere
-            .classify(photo.clone(), Target::Default, 1)
-            .await
-            .unwrap();
+        let answer = elsewhere.classify(photo.clone(), Target::Default, 1).await.unwrap();
         answer.model_id.to_string()
     };
     assert_eq!(model().await, active);
-    service
-        .post(&format!("/models/{other}/activate"), &json!({}))
-        .await;
-    eventually(
-        "the other process serves it",
-        Duration::from_secs(5),
-        async || model().await == other,
-    )
+    service.post(&format!("/models/{other}/activate"), &json!({})).await;
+    eventually("the other process serves it", Duration::from_secs(5), async || {
+        model().await == other
+    })
     .await;
     app.pool.close().await;
     let (status, answer) = send(&service, "", "image/png", photo.clone()).await;
@@ -263,10 +215,7 @@ async fn another_process_serves_an_activation_soon_and_goes_on_without_the_datab
 async fn photos_beyond_the_queue_are_refused_at_once_and_those_of_departed_clients_dropped() {
     let (service, ..) = serving().await;
     let app = &service.app;
-    let settings = Settings {
-        running: 1,
-        waiting: 2,
-    };
+    let settings = Settings { running: 1, waiting: 2 };
     let engine = Classifier::new(app.pool.clone(), app.blobs.clone(), settings).unwrap();
     engine.refresh().await.unwrap();
     let photo = png(&image::imageops::resize(
@@ -277,14 +226,8 @@ async fn photos_beyond_the_queue_are_refused_at_once_and_those_of_departed_clien
     ));
     let ask = || engine.classify(photo.clone(), Target::Default, 1);
     let answers = futures::future::join_all((0..20).map(|_| ask())).await;
-    let busy = answers
-        .iter()
-        .filter(|a| matches!(a, Err(ClassifyError::Busy)))
-        .count();
-    assert_eq!(
-        (busy, answers.iter().filter(|a| a.is_ok()).count()),
-        (17, 3)
-    );
+    let busy = answers.iter().filter(|a| matches!(a, Err(ClassifyError::Busy))).count();
+    assert_eq!((busy, answers.iter().filter(|a| a.is_ok()).count()), (17, 3));
 
     // Two that wait are dropped with their clients, and their places are free again.
     let mut running = Box::pin(ask());

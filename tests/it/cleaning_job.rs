@@ -17,19 +17,10 @@ async fn what_shares_no_tag_with_the_references_is_flagged_and_moved_aside() {
     let cow = fleet.cow(50).await;
     let job = fleet.clean(&["undecodable", "too_small", "tags"]).await;
     assert_eq!(job["progress"], json!({"done": 4, "total": 4}));
-    assert_eq!(
-        job["counts"],
-        json!({"passed": 3, "flagged": 1, "unscannable": 0})
-    );
-    assert_eq!(
-        job["by_check"]["tags"],
-        json!({"passed": 3, "flagged": 1, "unscannable": 0})
-    );
+    assert_eq!(job["counts"], json!({"passed": 3, "flagged": 1, "unscannable": 0}));
+    assert_eq!(job["by_check"]["tags"], json!({"passed": 3, "flagged": 1, "unscannable": 0}));
     // The class without images needs no reference, so that one is not labelled.
-    assert_eq!(
-        (fleet.tagger.requests().len(), &job["tagger_calls"]),
-        (5, &json!(5))
-    );
+    assert_eq!((fleet.tagger.requests().len(), &job["tagger_calls"]), (5, &json!(5)));
     assert!((job["cost_usd"].as_f64().unwrap() - 0.005).abs() < 1e-9);
     for ship in ships {
         assert_eq!(
@@ -42,9 +33,7 @@ async fn what_shares_no_tag_with_the_references_is_flagged_and_moved_aside() {
         ("flagged", (false, true))
     );
 
-    let verdicts = fleet
-        .verdicts(&path(&job), "&check=tags&outcome=flagged")
-        .await;
+    let verdicts = fleet.verdicts(&path(&job), "&check=tags&outcome=flagged").await;
     assert_eq!(verdicts.len(), 1);
     let reason = "none of Boat, Vehicle, Water, Sea among its 2 labels: Animal, Cow";
     assert_eq!(
@@ -64,10 +53,7 @@ async fn a_second_job_costs_nothing_and_says_the_same() {
     let first = fleet.clean(&["tags"]).await;
     let calls = fleet.tagger.requests().len();
     let second = fleet.clean(&["tags"]).await;
-    assert_eq!(
-        (fleet.tagger.requests().len(), &second["tagger_calls"]),
-        (calls, &json!(0))
-    );
+    assert_eq!((fleet.tagger.requests().len(), &second["tagger_calls"]), (calls, &json!(0)));
     assert_eq!(first["counts"], second["counts"]);
 }
 
@@ -78,18 +64,12 @@ async fn a_dry_run_shows_what_would_be_flagged_and_changes_nothing() {
     let cow = fleet.cow(50).await;
     let path = fleet.start(&["tags"], json!({"dry_run": true})).await;
     let job = fleet.service.ended(&path, PATIENCE).await;
-    assert_eq!(
-        (&job["status"], &job["counts"]["flagged"]),
-        (&json!("succeeded"), &json!(1))
-    );
+    assert_eq!((&job["status"], &job["counts"]["flagged"]), (&json!("succeeded"), &json!(1)));
     assert_eq!(
         (fleet.state(cow).await.0.as_str(), fleet.places(cow).await),
         ("accepted", (true, false))
     );
-    let (status, problem) = fleet
-        .service
-        .post(&format!("{path}/undo"), &json!({}))
-        .await;
+    let (status, problem) = fleet.service.post(&format!("{path}/undo"), &json!({})).await;
     assert_eq!((status, &problem["code"]), (409, &json!("nothing_to_undo")));
 }
 
@@ -101,14 +81,9 @@ async fn throttling_slows_a_job_and_fails_nothing() {
     let slow = || failure(400, "ThrottlingException", "Slow down");
     let fast = labelled("3.0", &["Water"]);
     // The reference and the probe go through; then three calls are throttled.
-    fleet
-        .tagger
-        .script([fast.clone(), fast, slow(), slow(), slow()]);
+    fleet.tagger.script([fast.clone(), fast, slow(), slow(), slow()]);
     let job = fleet.clean(&["tags"]).await;
-    assert_eq!(
-        (&job["counts"]["passed"], &job["tagger_calls"]),
-        (&json!(6), &json!(7))
-    );
+    assert_eq!((&job["counts"]["passed"], &job["tagger_calls"]), (&json!(6), &json!(7)));
     assert_eq!(fleet.tagger.requests().len(), 7 + 3);
 }
 
@@ -119,13 +94,7 @@ async fn a_missing_right_ends_the_job_within_three_calls_and_a_retry_goes_on() {
     fleet.ships(1, 20).await;
     let denied = || failure(400, "AccessDeniedException", "not authorized");
     // The reference is labelled, and then the right is taken away.
-    fleet.tagger.script([
-        labelled("3.0", &["Water"]),
-        denied(),
-        denied(),
-        denied(),
-        denied(),
-    ]);
+    fleet.tagger.script([labelled("3.0", &["Water"]), denied(), denied(), denied(), denied()]);
     let path = fleet.start(&["tags"], json!({})).await;
     let job = fleet.service.ended(&path, PATIENCE).await;
     assert_eq!(
@@ -133,10 +102,7 @@ async fn a_missing_right_ends_the_job_within_three_calls_and_a_retry_goes_on() {
         (&json!("failed"), &json!("tagger_access_denied"))
     );
     assert!(
-        job["error"]["message"]
-            .as_str()
-            .unwrap()
-            .contains("rekognition:DetectLabels"),
+        job["error"]["message"].as_str().unwrap().contains("rekognition:DetectLabels"),
         "{job}"
     );
     let refused = fleet.tagger.requests().len() - 1;
@@ -144,16 +110,10 @@ async fn a_missing_right_ends_the_job_within_three_calls_and_a_retry_goes_on() {
     assert_eq!(job["tagger_calls"], 1);
 
     fleet.tagger.clear();
-    let (status, job) = fleet
-        .service
-        .post(&format!("{path}/retry"), &json!({}))
-        .await;
+    let (status, job) = fleet.service.post(&format!("{path}/retry"), &json!({})).await;
     assert_eq!((status, &job["error"]), (202, &json!(null)));
     let job = fleet.service.ended(&path, PATIENCE).await;
-    assert_eq!(
-        (&job["status"], &job["counts"]["passed"]),
-        (&json!("succeeded"), &json!(20))
-    );
+    assert_eq!((&job["status"], &job["counts"]["passed"]), (&json!("succeeded"), &json!(20)));
     assert_eq!(job["tagger_calls"], 21);
 }
 
@@ -163,10 +123,7 @@ async fn what_cannot_be_scanned_is_flagged_asked_once_and_stays_where_it_is() {
     let fleet = fleet().await;
     let tiny = fleet.add(0, &drawing(3, 64), &["Boat"]).await;
     let job = fleet.clean(&["tags"]).await;
-    assert_eq!(
-        job["counts"],
-        json!({"passed": 0, "flagged": 0, "unscannable": 1})
-    );
+    assert_eq!(job["counts"], json!({"passed": 0, "flagged": 0, "unscannable": 1}));
     let verdicts = fleet.verdicts(&path(&job), "&outcome=unscannable").await;
     assert_eq!(verdicts[0]["code"], "too_small_for_tagger");
     assert_eq!(
@@ -187,20 +144,12 @@ async fn a_budget_ends_the_job_and_a_larger_one_goes_on() {
         (&job["status"], &job["error"]["code"]),
         (&json!("failed"), &json!("budget_exhausted"))
     );
-    assert_eq!(
-        (&job["tagger_calls"], fleet.tagger.requests().len()),
-        (&json!(4), 4)
-    );
-    let (status, _) = fleet
-        .service
-        .post(&format!("{path}/retry?budget_usd=0.007"), &json!({}))
-        .await;
+    assert_eq!((&job["tagger_calls"], fleet.tagger.requests().len()), (&json!(4), 4));
+    let (status, _) =
+        fleet.service.post(&format!("{path}/retry?budget_usd=0.007"), &json!({})).await;
     assert_eq!(status, 202);
     let job = fleet.service.ended(&path, PATIENCE).await;
-    assert_eq!(
-        (&job["status"], &job["counts"]["passed"]),
-        (&json!("succeeded"), &json!(6))
-    );
+    assert_eq!((&job["status"], &job["counts"]["passed"]), (&json!("succeeded"), &json!(6)));
     assert_eq!(fleet.tagger.requests().len(), 7);
 }
 
@@ -213,15 +162,10 @@ async fn labels_of_another_model_make_the_older_side_be_labelled_again() {
     let bytes = drawing(70, 128);
     fleet.add(0, &bytes, &[]).await;
     fleet.tagger.know(&bytes, labelled("4.0", &["Vessel"]));
-    fleet
-        .tagger
-        .know(&drawing(9001, 128), labelled("4.0", &["Vessel"]));
+    fleet.tagger.know(&drawing(9001, 128), labelled("4.0", &["Vessel"]));
     let job = fleet.clean(&["tags"]).await;
     // The new image and the reference anew; the old image keeps its verdict by the old labels of both.
-    assert_eq!(
-        (&job["tagger_calls"], &job["counts"]["passed"]),
-        (&json!(2), &json!(2))
-    );
+    assert_eq!((&job["tagger_calls"], &job["counts"]["passed"]), (&json!(2), &json!(2)));
     let versions: Vec<_> = fleet.verdicts(&path(&job), "").await;
     let mut versions: Vec<&str> = versions
         .iter()
@@ -238,37 +182,19 @@ async fn undo_brings_everything_back_and_an_earlier_job_counts_again() {
     let cow = fleet.cow(50).await;
     let first = fleet.clean(&["tags"]).await;
     let second = fleet.clean(&["tags"]).await;
-    let (status, undone) = fleet
-        .service
-        .post(&format!("{}/undo", path(&second)), &json!({}))
-        .await;
+    let (status, undone) = fleet.service.post(&format!("{}/undo", path(&second)), &json!({})).await;
     assert_eq!((status, undone["undone_at"].is_string()), (200, true));
     fleet.settled(cow, "flagged", true).await;
-    let (status, _) = fleet
-        .service
-        .post(&format!("{}/undo", path(&first)), &json!({}))
-        .await;
+    let (status, _) = fleet.service.post(&format!("{}/undo", path(&first)), &json!({})).await;
     assert_eq!(status, 200);
     fleet.settled(cow, "accepted", false).await;
     let withdrawn = fleet.verdicts(&path(&first), "&outcome=withdrawn").await;
     assert_eq!(withdrawn.len(), 1);
-    let (status, again) = fleet
-        .service
-        .post(&format!("{}/undo", path(&first)), &json!({}))
-        .await;
-    assert_eq!(
-        (status, fleet.verdicts(&path(&first), "").await.len()),
-        (200, 2),
-        "{again}"
-    );
-    let (status, problem) = fleet
-        .service
-        .post(&format!("{}/retry", path(&first)), &json!({}))
-        .await;
-    assert_eq!(
-        (status, &problem["code"]),
-        (409, &json!("job_not_retryable"))
-    );
+    let (status, again) = fleet.service.post(&format!("{}/undo", path(&first)), &json!({})).await;
+    assert_eq!((status, fleet.verdicts(&path(&first), "").await.len()), (200, 2), "{again}");
+    let (status, problem) =
+        fleet.service.post(&format!("{}/retry", path(&first)), &json!({})).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("job_not_retryable")));
 }
 
 #[tokio::test]
@@ -282,10 +208,7 @@ async fn the_same_bytes_under_two_classes_are_a_conflict() {
     assert_eq!(job["by_check"]["exact_duplicate"]["flagged"], 1);
     let verdicts = fleet.verdicts(&path(&job), "&outcome=flagged").await;
     assert_eq!(verdicts[0]["image_id"], json!(both.id));
-    assert_eq!(
-        verdicts[0]["reason"],
-        "the same bytes were given as ship and ferry"
-    );
+    assert_eq!(verdicts[0]["reason"], "the same bytes were given as ship and ferry");
 }
 
 #[tokio::test]
@@ -314,10 +237,7 @@ async fn a_crash_at_any_step_of_a_move_loses_nothing() {
         assert_eq!(fleet.verdicts(&path, "").await.len(), 1, "{point}");
 
         fail::cfg(point, "1*panic(a test)->1*return->off").unwrap();
-        fleet
-            .service
-            .post(&format!("{path}/undo"), &json!({}))
-            .await;
+        fleet.service.post(&format!("{path}/undo"), &json!({})).await;
         watched(&fleet, cow, "accepted", false).await;
         fail::remove(point);
     }
@@ -328,11 +248,7 @@ async fn watched(fleet: &Fleet, cow: crate::support::fleet::Vessel, state: &str,
     crate::support::eventually(state, PATIENCE, async || {
         // Two looks, since a whole move may lie between the two halves of one.
         let first = fleet.places(cow).await;
-        let places = if first == (false, false) {
-            fleet.places(cow).await
-        } else {
-            first
-        };
+        let places = if first == (false, false) { fleet.places(cow).await } else { first };
         assert_ne!(places, (false, false), "the bytes are gone");
         fleet.state(cow).await.0 == state && fleet.places(cow).await == (!aside, aside)
     })
@@ -347,23 +263,11 @@ async fn what_a_job_cannot_be_started_with_is_named() {
     let dataset = fleet.dataset;
     let (status, problem) =
         post(json!({"dataset_id": dataset, "checks": ["tags", "beauty"]})).await;
-    assert_eq!(
-        (status, &problem["errors"][0]["field"]),
-        (422, &json!("checks[1]"))
-    );
-    assert!(
-        problem["detail"]
-            .as_str()
-            .unwrap()
-            .contains("near_duplicate"),
-        "{problem}"
-    );
-    for tags in [
-        json!({"rule": "specific"}),
-        json!({"k": 0}),
-        json!({"k": 51}),
-        json!({"tagger": "me"}),
-    ] {
+    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("checks[1]")));
+    assert!(problem["detail"].as_str().unwrap().contains("near_duplicate"), "{problem}");
+    for tags in
+        [json!({"rule": "specific"}), json!({"k": 0}), json!({"k": 51}), json!({"tagger": "me"})]
+    {
         let body = json!({"dataset_id": dataset, "checks": ["tags"], "tags": tags});
         let (status, problem) = post(body).await;
         assert_eq!(status, 422, "{problem}");
@@ -373,20 +277,11 @@ async fn what_a_job_cannot_be_started_with_is_named() {
     let (status, _) = post(json!({"dataset_id": uuid::Uuid::now_v7(), "checks": ["tags"]})).await;
     assert_eq!(status, 404);
 
-    sqlx::query("delete from class_references")
-        .execute(&fleet.service.app.pool)
-        .await
-        .unwrap();
+    sqlx::query("delete from class_references").execute(&fleet.service.app.pool).await.unwrap();
     fleet.ships(1, 1).await;
     let (status, problem) = post(json!({"dataset_id": dataset, "checks": ["tags"]})).await;
-    assert_eq!(
-        (status, &problem["code"]),
-        (409, &json!("references_missing"))
-    );
-    assert!(
-        problem["detail"].as_str().unwrap().contains("ship"),
-        "{problem}"
-    );
+    assert_eq!((status, &problem["code"]), (409, &json!("references_missing")));
+    assert!(problem["detail"].as_str().unwrap().contains("ship"), "{problem}");
 }
 
 #[tokio::test]
@@ -395,26 +290,14 @@ async fn a_cancelled_job_stops_and_can_go_on() {
     let fleet = fleet_at("2").await;
     fleet.ships(1, 5).await;
     let path = fleet.start(&["tags"], json!({})).await;
-    let (status, job) = fleet
-        .service
-        .post(&format!("{path}/cancel"), &json!({}))
-        .await;
+    let (status, job) = fleet.service.post(&format!("{path}/cancel"), &json!({})).await;
     assert_eq!((status, &job["status"]), (200, &json!("cancelled")));
-    let (status, problem) = fleet
-        .service
-        .post(&format!("{path}/cancel"), &json!({}))
-        .await;
+    let (status, problem) = fleet.service.post(&format!("{path}/cancel"), &json!({})).await;
     assert_eq!((status, &problem["code"]), (409, &json!("job_finished")));
-    let (status, _) = fleet
-        .service
-        .post(&format!("{path}/retry"), &json!({}))
-        .await;
+    let (status, _) = fleet.service.post(&format!("{path}/retry"), &json!({})).await;
     assert_eq!(status, 202);
     let job = fleet.service.ended(&path, PATIENCE).await;
-    assert_eq!(
-        (&job["status"], &job["counts"]["passed"]),
-        (&json!("succeeded"), &json!(5))
-    );
+    assert_eq!((&job["status"], &job["counts"]["passed"]), (&json!("succeeded"), &json!(5)));
     assert_eq!(job["progress"], json!({"done": 5, "total": 5}));
     let (status, page) = fleet.service.get("/cleaning-jobs?status=succeeded").await;
     assert_eq!((status, page["items"].as_array().unwrap().len()), (200, 1));

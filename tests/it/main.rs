@@ -1,13 +1,16 @@
 //! The one integration binary: one file per noun.
 
 mod architecture;
+mod bad_input;
 mod blobs;
 mod classify;
 mod cleaning_job;
+mod compose;
 mod embedded;
 mod fetch;
 mod migrations;
 mod model;
+mod openapi;
 mod queue;
 mod review;
 mod scrape_job;

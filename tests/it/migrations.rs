@@ -69,10 +69,7 @@ async fn ids_made_by_the_database_sort_by_time() {
             .await
             .unwrap();
     assert!(ids.iter().all(|id| id.get_version_num() == 7));
-    assert!(
-        ids.iter()
-            .all(|id| id.get_variant() == uuid::Variant::RFC4122)
-    );
+    assert!(ids.iter().all(|id| id.get_variant() == uuid::Variant::RFC4122));
     let millis = ids[0].get_timestamp().unwrap().to_unix().0;
     assert!(millis.abs_diff(chrono::Utc::now().timestamp().unsigned_abs()) < 60);
     // Two within one microsecond may swap; those a millisecond apart never do.

@@ -16,11 +16,7 @@ async fn review(fleet: &Fleet, vessels: &[Vessel], decision: &str) -> Value {
 async fn undo(fleet: &Fleet, review: &Value) {
     let path = format!("/reviews/{}/undo", review["id"].as_str().unwrap());
     let (status, undone) = fleet.service.post(&path, &json!({})).await;
-    assert_eq!(
-        (status, undone["undone_at"].is_string()),
-        (200, true),
-        "{undone}"
-    );
+    assert_eq!((status, undone["undone_at"].is_string()), (200, true), "{undone}");
 }
 
 #[tokio::test]
@@ -38,10 +34,7 @@ async fn keep_brings_a_flagged_file_back_and_undo_sends_it_away_again() {
     fleet.settled(cow, "accepted", false).await;
     undo(&fleet, &kept).await;
     fleet.settled(cow, "flagged", true).await;
-    let (_, page) = fleet
-        .service
-        .get(&format!("/reviews?image_id={}", cow.id))
-        .await;
+    let (_, page) = fleet.service.get(&format!("/reviews?image_id={}", cow.id)).await;
     assert_eq!(page["items"][0]["id"], kept["id"]);
 }
 
@@ -69,11 +62,7 @@ async fn of_near_duplicates_the_largest_is_kept_until_it_is_rejected() {
     let middle = fleet.add(1, &drawing(1, 192), &["Boat"]).await;
     let other = fleet.add(0, &drawing(2, 128), &["Boat"]).await;
     let job = fleet.clean(&["near_duplicate"]).await;
-    assert_eq!(
-        job["counts"],
-        json!({"passed": 2, "flagged": 2, "unscannable": 0}),
-        "{job}"
-    );
+    assert_eq!(job["counts"], json!({"passed": 2, "flagged": 2, "unscannable": 0}), "{job}");
     fleet.settled(small, "flagged", true).await;
     fleet.settled(middle, "flagged", true).await;
     assert_eq!(fleet.state(large).await.0, "accepted");
@@ -84,11 +73,7 @@ async fn of_near_duplicates_the_largest_is_kept_until_it_is_rejected() {
     let verdicts = shipshape::cleaning::newest_verdicts(&fleet.service.app.pool, &[small.id]).await;
     let verdict = &verdicts.unwrap()[0];
     assert_eq!(verdict.evidence["keeper"], json!(middle.id));
-    assert!(
-        verdict.reason.ends_with("of another class: ferry"),
-        "{}",
-        verdict.reason
-    );
+    assert!(verdict.reason.ends_with("of another class: ferry"), "{}", verdict.reason);
 
     undo(&fleet, &rejected).await;
     fleet.settled(middle, "flagged", true).await;
@@ -107,11 +92,7 @@ async fn reclass_moves_to_another_class_and_undo_goes_back_through_all_of_them()
     assert_eq!(fleet.state(ship).await, ("accepted".into(), "ferry".into()));
     let (_, second) = fleet.service.post("/reviews", &body("ship")).await;
     undo(&fleet, &first).await;
-    assert_eq!(
-        fleet.state(ship).await.1,
-        "ship",
-        "the second one still counts"
-    );
+    assert_eq!(fleet.state(ship).await.1, "ship", "the second one still counts");
     let (_, third) = fleet.service.post("/reviews", &body("ferry")).await;
     undo(&fleet, &third).await;
     undo(&fleet, &second).await;
@@ -127,10 +108,7 @@ async fn a_review_is_about_all_its_images_or_none() {
     let post = async |body| fleet.service.post("/reviews", &body).await;
     let (status, problem) =
         post(json!({"image_ids": [ship.id, unknown], "decision": "reject"})).await;
-    assert_eq!(
-        (status, &problem["errors"][0]["field"]),
-        (422, &json!("image_ids[1]"))
-    );
+    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("image_ids[1]")));
     assert_eq!(fleet.state(ship).await.0, "accepted");
     for body in [
         json!({"image_ids": [], "decision": "keep"}),

@@ -14,9 +14,8 @@ async fn images(service: &Service, snapshot: &Value, query: &str) -> Vec<Value> 
     let (mut items, mut cursor) = (Vec::new(), String::new());
     let id = snapshot["id"].as_str().unwrap();
     loop {
-        let (status, page) = service
-            .get(&format!("/snapshots/{id}/images?limit=7{query}{cursor}"))
-            .await;
+        let (status, page) =
+            service.get(&format!("/snapshots/{id}/images?limit=7{query}{cursor}")).await;
         assert_eq!(status, 200, "{page}");
         items.extend(page["items"].as_array().unwrap().iter().cloned());
         match page["next_cursor"].as_str() {
@@ -47,10 +46,7 @@ async fn near_duplicates_stay_on_one_side_and_the_same_content_gives_the_same_sp
     let worker = service.work();
     let snapshot = frozen(&service, dataset).await;
     assert_eq!(snapshot["classes"], json!(["class 0", "class 1"]));
-    assert_eq!(
-        (&snapshot["leaks"], &snapshot["missing"]),
-        (&json!(0), &json!(0))
-    );
+    assert_eq!((&snapshot["leaks"], &snapshot["missing"]), (&json!(0), &json!(0)));
     let (train, test) = (&snapshot["counts"]["train"], &snapshot["counts"]["test"]);
     assert_eq!(train.as_i64().unwrap() + test.as_i64().unwrap(), 26);
 
@@ -58,12 +54,7 @@ async fn near_duplicates_stay_on_one_side_and_the_same_content_gives_the_same_sp
     assert_eq!(all.len(), 26);
     let held_out = images(&service, &snapshot, "&split=test").await;
     assert_eq!(&json!(held_out.len()), test);
-    let of_class = |class: &str| {
-        held_out
-            .iter()
-            .filter(|image| image["class"] == class)
-            .count()
-    };
+    let of_class = |class: &str| held_out.iter().filter(|image| image["class"] == class).count();
     assert!((4..=5).contains(&of_class("class 0")) && of_class("class 1") == 2);
 
     let pairs = sqlx::query_as::<_, (String, String)>(
@@ -71,15 +62,9 @@ async fn near_duplicates_stay_on_one_side_and_the_same_content_gives_the_same_sp
     );
     let pairs = pairs.fetch_all(&service.app.pool).await.unwrap();
     assert!(pairs.len() >= 6, "the copies were found: {}", pairs.len());
-    let side: HashMap<&str, &Value> = all
-        .iter()
-        .map(|image| (image["sha256"].as_str().unwrap(), &image["split"]))
-        .collect();
-    assert!(
-        pairs
-            .iter()
-            .all(|(a, b)| side[a.as_str()] == side[b.as_str()])
-    );
+    let side: HashMap<&str, &Value> =
+        all.iter().map(|image| (image["sha256"].as_str().unwrap(), &image["split"])).collect();
+    assert!(pairs.iter().all(|(a, b)| side[a.as_str()] == side[b.as_str()]));
 
     let again = frozen(&service, dataset).await;
     assert_ne!(again["id"], snapshot["id"]);
@@ -99,10 +84,7 @@ async fn a_dataset_that_cannot_be_split_says_why_and_is_frozen_once_it_can() {
     for number in 0..4 {
         admit(&service, dataset, 0, png(&patchwork(0, number))).await;
     }
-    assert_eq!(
-        failure(&service, dataset).await["error"]["code"],
-        "too_few_classes"
-    );
+    assert_eq!(failure(&service, dataset).await["error"]["code"], "too_few_classes");
     admit(&service, dataset, 1, png(&patchwork(1, 0))).await;
     let failed = failure(&service, dataset).await;
     assert_eq!(failed["error"]["code"], "class_too_small");
@@ -114,15 +96,9 @@ async fn a_dataset_that_cannot_be_split_says_why_and_is_frozen_once_it_can() {
     let (status, queued) = service.post(&format!("{path}/retry"), &json!({})).await;
     assert_eq!(status, 202, "{queued}");
     let snapshot = service.ended(&path, PATIENCE).await;
-    assert_eq!(
-        (&snapshot["status"], &snapshot["error"]),
-        (&json!("succeeded"), &Value::Null)
-    );
+    assert_eq!((&snapshot["status"], &snapshot["error"]), (&json!("succeeded"), &Value::Null));
     let (status, problem) = service.post(&format!("{path}/retry"), &json!({})).await;
-    assert_eq!(
-        (status, &problem["code"]),
-        (409, &json!("job_not_retryable"))
-    );
+    assert_eq!((status, &problem["code"]), (409, &json!("job_not_retryable")));
     worker.stop().await;
 }
 
@@ -133,24 +109,13 @@ async fn a_deleted_image_is_missing_and_nothing_new_is_trained_on_the_rest() {
     let dataset = drawn(&service, "ships", &[4, 4]).await;
     let extra = admit(&service, dataset, 0, png(&patchwork(0, 99))).await;
     let snapshot = frozen(&service, dataset).await;
-    dataset::delete_image(&service.app.pool, extra)
-        .await
-        .unwrap();
-    let (_, shown) = service
-        .get(&format!("/snapshots/{}", snapshot["id"].as_str().unwrap()))
-        .await;
-    assert_eq!(
-        (&shown["missing"], &shown["counts"]),
-        (&json!(1), &snapshot["counts"])
-    );
+    dataset::delete_image(&service.app.pool, extra).await.unwrap();
+    let (_, shown) = service.get(&format!("/snapshots/{}", snapshot["id"].as_str().unwrap())).await;
+    assert_eq!((&shown["missing"], &shown["counts"]), (&json!(1), &snapshot["counts"]));
     assert_eq!(images(&service, &snapshot, "").await.len(), 9);
-    let (status, problem) = service
-        .post("/training-runs", &json!({"snapshot_id": snapshot["id"]}))
-        .await;
-    assert_eq!(
-        (status, &problem["code"]),
-        (409, &json!("snapshot_incomplete"))
-    );
+    let (status, problem) =
+        service.post("/training-runs", &json!({"snapshot_id": snapshot["id"]})).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("snapshot_incomplete")));
     worker.stop().await;
 }
 

@@ -16,10 +16,7 @@ fn tile(n: u32) -> String {
 
 fn tiles(numbers: std::ops::Range<u32>) -> Reply {
     let list: String = numbers.map(tile).collect();
-    ok(
-        "text/html; charset=utf-8",
-        format!("<ul class=\"dgControl_list\">{list}</ul>").as_bytes(),
-    )
+    ok("text/html; charset=utf-8", format!("<ul class=\"dgControl_list\">{list}</ul>").as_bytes())
 }
 
 fn first(path: &str) -> u32 {
@@ -30,18 +27,11 @@ fn first(path: &str) -> u32 {
 
 fn bing(origin: &Origin) -> Sources {
     let endpoints = BTreeMap::from([("bing".to_owned(), origin.url("/bing").parse().unwrap())]);
-    Sources::open(&Settings {
-        endpoints,
-        contact: None,
-    })
-    .unwrap()
+    Sources::open(&Settings { endpoints, contact: None }).unwrap()
 }
 
 fn ships() -> Query {
-    Query {
-        phrase: "zumwalt destroyer".into(),
-        ..Query::default()
-    }
+    Query { phrase: "zumwalt destroyer".into(), ..Query::default() }
 }
 
 /// All pages to the end; the cursor goes through text as a job's row does.
@@ -76,20 +66,12 @@ async fn every_result_is_found_once_whatever_the_page_size() {
     })
     .await;
     let (pages, stop) = walk(&origin).await;
-    let urls: Vec<&str> = pages
-        .iter()
-        .flat_map(|page| &page.hits)
-        .map(|hit| hit.url.as_str())
-        .collect();
-    let expected: Vec<String> = (1..=200)
-        .map(|n| format!("http://img.example/{n}.jpg"))
-        .collect();
+    let urls: Vec<&str> =
+        pages.iter().flat_map(|page| &page.hits).map(|hit| hit.url.as_str()).collect();
+    let expected: Vec<String> = (1..=200).map(|n| format!("http://img.example/{n}.jpg")).collect();
     assert_eq!(
         (urls, stop),
-        (
-            expected.iter().map(String::as_str).collect(),
-            StopReason::Exhausted
-        )
+        (expected.iter().map(String::as_str).collect(), StopReason::Exhausted)
     );
     let seen = origin.seen();
     assert!(
@@ -98,46 +80,28 @@ async fn every_result_is_found_once_whatever_the_page_size() {
             .starts_with("/bing/images/async?q=zumwalt+destroyer&async=1&first=1&count=35&")
     );
     for request in &seen {
-        assert!(
-            request.head.contains("accept-language: en-us,en;q=0.9"),
-            "{}",
-            request.head
-        );
+        assert!(request.head.contains("accept-language: en-us,en;q=0.9"), "{}", request.head);
         assert!(request.head.contains("mozilla/5.0"), "{}", request.head);
     }
-    assert_eq!(
-        first(&seen.last().unwrap().path),
-        1,
-        "the end was confirmed by the first page"
-    );
+    assert_eq!(first(&seen.last().unwrap().path), 1, "the end was confirmed by the first page");
 }
 
 #[tokio::test]
 async fn page_one_again_is_the_end_before_the_cap() {
     let origin = Origin::answer(|path| {
         let first = first(path);
-        if first > 90 {
-            tiles(1..31)
-        } else {
-            tiles(first..first + 30)
-        }
+        if first > 90 { tiles(1..31) } else { tiles(first..first + 30) }
     })
     .await;
     let (pages, stop) = walk(&origin).await;
-    assert_eq!(
-        (total(&pages), pages.len(), stop),
-        (90, 4, StopReason::Exhausted)
-    );
+    assert_eq!((total(&pages), pages.len(), stop), (90, 4, StopReason::Exhausted));
 }
 
 #[tokio::test]
 async fn an_endless_list_ends_at_the_cap() {
     let origin = Origin::answer(|path| tiles(first(path)..first(path) + 35)).await;
     let (pages, stop) = walk(&origin).await;
-    assert_eq!(
-        (total(&pages), pages.len(), stop),
-        (1015, 29, StopReason::CapReached)
-    );
+    assert_eq!((total(&pages), pages.len(), stop), (1015, 29, StopReason::CapReached));
 }
 
 #[tokio::test]
@@ -167,24 +131,14 @@ async fn a_good_status_without_results_is_an_alarm() {
     let cases: [(Reply, StopReason); 5] = [
         (ok("text/html", home), StopReason::BlockedSuspected),
         (ok("text/html", b""), StopReason::BlockedSuspected),
-        (
-            with_head("403 Forbidden", b""),
-            StopReason::BlockedSuspected,
-        ),
+        (with_head("403 Forbidden", b""), StopReason::BlockedSuspected),
         (ok("text/html", drift), StopReason::ParseDrift),
-        (
-            ok("text/html", b"<a class='iusc' m='{'></a>"),
-            StopReason::ParseDrift,
-        ),
+        (ok("text/html", b"<a class='iusc' m='{'></a>"), StopReason::ParseDrift),
     ];
     for (n, (reply, expected)) in cases.into_iter().enumerate() {
         let origin = Origin::answer(move |_| reply.clone()).await;
         let (pages, stop) = walk(&origin).await;
-        assert_eq!(
-            (total(&pages), stop, origin.accepts()),
-            (0, expected, 1),
-            "case {n}"
-        );
+        assert_eq!((total(&pages), stop, origin.accepts()), (0, expected, 1), "case {n}");
     }
 }
 
@@ -195,32 +149,16 @@ async fn a_refusal_says_whether_waiting_helps() {
     };
     let transient = |text: &str| SearchError::Transient(text.into());
     let cases = [
-        (
-            with_head("429 Too Many\r\nRetry-After: 30", b""),
-            limited(Some(30)),
-        ),
+        (with_head("429 Too Many\r\nRetry-After: 30", b""), limited(Some(30))),
         (with_head("429 Too Many", b""), limited(None)),
-        (
-            with_head("503 Busy\r\nRetry-After: 1e9", b""),
-            limited(Some(600)),
-        ),
-        (
-            with_head("502 Bad Gateway", b""),
-            transient("HTTP 502 Bad Gateway"),
-        ),
-        (
-            with_head("400 Bad Request", b""),
-            SearchError::Refused("HTTP 400 Bad Request".into()),
-        ),
+        (with_head("503 Busy\r\nRetry-After: 1e9", b""), limited(Some(600))),
+        (with_head("502 Bad Gateway", b""), transient("HTTP 502 Bad Gateway")),
+        (with_head("400 Bad Request", b""), SearchError::Refused("HTTP 400 Bad Request".into())),
     ];
     for (reply, expected) in cases {
         let origin = Origin::answer(move |_| reply.clone()).await;
         let sources = bing(&origin);
-        let answer = sources
-            .find("bing")
-            .unwrap()
-            .search(&ships(), Cursor::default())
-            .await;
+        let answer = sources.find("bing").unwrap().search(&ships(), Cursor::default()).await;
         assert_eq!(answer.unwrap_err(), expected);
     }
 }
@@ -229,19 +167,15 @@ async fn a_refusal_says_whether_waiting_helps() {
 async fn the_registry_knows_its_sources_and_what_they_take() {
     let sources = Sources::open(&Settings::default()).unwrap();
     assert_eq!(Sources::names().collect::<Vec<_>>(), ["bing", "urls"]);
-    assert!(Sources::names().all(|name| {
-        sources
-            .find(name)
-            .is_some_and(|source| source.name() == name)
-    }));
+    assert!(
+        Sources::names()
+            .all(|name| { sources.find(name).is_some_and(|source| source.name() == name) })
+    );
     assert!(sources.find("altavista").is_none());
     let bing = sources.find("bing").unwrap();
     assert!(bing.validate(&ships()).is_ok());
     for phrase in ["", "  ", "two\nlines", &"x".repeat(501)] {
-        let query = Query {
-            phrase: phrase.into(),
-            ..Query::default()
-        };
+        let query = Query { phrase: phrase.into(), ..Query::default() };
         assert_eq!(bing.validate(&query).unwrap_err().field, "phrase");
     }
 }

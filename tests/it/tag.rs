@@ -23,15 +23,9 @@ async fn tagger(endpoint: &str) -> Tagger {
 fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     let pixels = RgbImage::from_fn(width, height, |x, y| {
-        image::Rgb([
-            (x * 3 % 256) as u8,
-            (y * 5 % 256) as u8,
-            ((x * y) % 256) as u8,
-        ])
+        image::Rgb([(x * 3 % 256) as u8, (y * 5 % 256) as u8, ((x * y) % 256) as u8])
     });
-    DynamicImage::from(pixels)
-        .write_to(&mut bytes, format)
-        .unwrap();
+    DynamicImage::from(pixels).write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
 
@@ -53,55 +47,32 @@ async fn an_answer_becomes_labels_in_the_fixed_order() {
     let bytes = picture(100, 90, ImageFormat::Jpeg);
     let labels = tagger(&server.endpoint).await.labels(&bytes).await.unwrap();
     assert_eq!(labels.model_version, "3.0");
-    let names: Vec<&str> = labels
-        .labels
-        .iter()
-        .map(|label| label.name.as_str())
-        .collect();
+    let names: Vec<&str> = labels.labels.iter().map(|label| label.name.as_str()).collect();
     assert_eq!(names, ["Boat", "Vehicle", "Water"]);
     assert_eq!(labels.labels[0].parents, ["Vehicle", "Transportation"]);
     assert_eq!(labels.labels[0].aliases, ["Vessel"]);
     assert_eq!(labels.labels[0].categories, ["Vehicles and Automotive"]);
     assert_eq!(server.pictures(), [bytes]);
     let request = &server.requests()[0];
-    assert!(
-        request["MinConfidence"].as_f64().unwrap() < 55.0,
-        "specific names are asked for"
-    );
+    assert!(request["MinConfidence"].as_f64().unwrap() < 55.0, "specific names are asked for");
 }
 
 #[tokio::test]
 async fn each_error_says_what_can_be_done() {
-    let denied = |message: &str| TagError::AccessDenied {
-        message: message.to_owned(),
-    };
+    let denied = |message: &str| TagError::AccessDenied { message: message.to_owned() };
     let cases = [
+        (failure(400, "ThrottlingException", "Slow down"), TagError::Throttled),
         (
-            failure(400, "ThrottlingException", "Slow down"),
+            failure(400, "ProvisionedThroughputExceededException", "Provisioned rate exceeded"),
             TagError::Throttled,
         ),
-        (
-            failure(
-                400,
-                "ProvisionedThroughputExceededException",
-                "Provisioned rate exceeded",
-            ),
-            TagError::Throttled,
-        ),
-        (
-            failure(500, "InternalServerError", "Service Unavailable"),
-            TagError::Throttled,
-        ),
+        (failure(500, "InternalServerError", "Service Unavailable"), TagError::Throttled),
         (
             failure(500, "InternalServerError", "oops"),
             TagError::Unavailable("InternalServerError: oops".into()),
         ),
         (
-            failure(
-                400,
-                "AccessDeniedException",
-                "not authorized to perform DetectLabels",
-            ),
+            failure(400, "AccessDeniedException", "not authorized to perform DetectLabels"),
             denied("AccessDeniedException: not authorized to perform DetectLabels"),
         ),
         (
@@ -110,31 +81,19 @@ async fn each_error_says_what_can_be_done() {
         ),
         (
             failure(400, "InvalidParameterException", "no"),
-            TagError::Refused {
-                message: "InvalidParameterException: no".into(),
-            },
+            TagError::Refused { message: "InvalidParameterException: no".into() },
         ),
         (
             failure(400, "InvalidS3ObjectException", "region"),
-            TagError::Refused {
-                message: "InvalidS3ObjectException: region".into(),
-            },
+            TagError::Refused { message: "InvalidS3ObjectException: region".into() },
         ),
     ];
     let bytes = picture(100, 90, ImageFormat::Png);
     for (answer, expected) in cases {
         let server = RekognitionStandIn::start([answer]).await;
-        let error = tagger(&server.endpoint)
-            .await
-            .labels(&bytes)
-            .await
-            .unwrap_err();
+        let error = tagger(&server.endpoint).await.labels(&bytes).await.unwrap_err();
         assert_eq!(error, expected);
-        assert_eq!(
-            server.requests().len(),
-            1,
-            "pacing is decided outside: {expected:?}"
-        );
+        assert_eq!(server.requests().len(), 1, "pacing is decided outside: {expected:?}");
     }
 }
 
@@ -147,11 +106,7 @@ async fn an_unreachable_tagger_is_unavailable() {
     let error = tagger(&endpoint).await.labels(&bytes).await.unwrap_err();
     assert!(matches!(error, TagError::Unavailable(_)), "{error:?}");
     let server = RekognitionStandIn::start([(502, json!("bad gateway"))]).await;
-    let error = tagger(&server.endpoint)
-        .await
-        .labels(&bytes)
-        .await
-        .unwrap_err();
+    let error = tagger(&server.endpoint).await.labels(&bytes).await.unwrap_err();
     assert!(matches!(error, TagError::Unavailable(_)), "{error:?}");
 }
 
@@ -168,17 +123,8 @@ async fn a_refused_picture_is_tried_once_more_encoded_anew() {
     let refusals = [0; 2].map(|_| failure(400, "InvalidImageFormatException", "no"));
     let server = RekognitionStandIn::start(refusals).await;
     let bytes = picture(100, 90, ImageFormat::Png);
-    let error = tagger(&server.endpoint)
-        .await
-        .labels(&bytes)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        error,
-        TagError::Unscannable {
-            code: "invalid_image_format"
-        }
-    );
+    let error = tagger(&server.endpoint).await.labels(&bytes).await.unwrap_err();
+    assert_eq!(error, TagError::Unscannable { code: "invalid_image_format" });
 }
 
 #[tokio::test]
@@ -202,18 +148,11 @@ async fn what_cannot_be_scanned_is_not_sent() {
     let cases = [
         (picture(200, 79, ImageFormat::Jpeg), "too_small_for_tagger"),
         (b"<html>".to_vec(), "not_image"),
-        (
-            picture(100, 90, ImageFormat::WebP)[..60].to_vec(),
-            "truncated",
-        ),
+        (picture(100, 90, ImageFormat::WebP)[..60].to_vec(), "truncated"),
     ];
     for (bytes, code) in cases {
         let server = RekognitionStandIn::start([]).await;
-        let error = tagger(&server.endpoint)
-            .await
-            .labels(&bytes)
-            .await
-            .unwrap_err();
+        let error = tagger(&server.endpoint).await.labels(&bytes).await.unwrap_err();
         assert_eq!(error, TagError::Unscannable { code });
         assert!(server.requests().is_empty());
     }

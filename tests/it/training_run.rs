@@ -34,15 +34,9 @@ async fn a_run_leaves_its_curve_its_predictions_and_a_model() {
     let (service, snapshot) = ready().await;
     let path = begun(&service, &snapshot, 1, 2).await;
     let (_, svg) = service.get(&format!("{path}/curve.svg")).await;
-    assert!(
-        svg.as_str().unwrap().starts_with("<svg"),
-        "drawn before the first epoch too"
-    );
+    assert!(svg.as_str().unwrap().starts_with("<svg"), "drawn before the first epoch too");
     let (status, problem) = service.get(&format!("{path}/confusion")).await;
-    assert_eq!(
-        (status, &problem["code"]),
-        (409, &json!("training_run_not_finished"))
-    );
+    assert_eq!((status, &problem["code"]), (409, &json!("training_run_not_finished")));
     let worker = service.work();
     let run = service.ended(&path, PATIENCE).await;
     assert_eq!(run["status"], "succeeded", "{run}");
@@ -53,15 +47,11 @@ async fn a_run_leaves_its_curve_its_predictions_and_a_model() {
 
     let (_, curve) = service.get(&format!("{path}/epochs")).await;
     let epochs = curve["items"].as_array().unwrap();
-    assert_eq!(
-        [&epochs[0]["epoch"], &epochs[1]["epoch"]],
-        [&json!(1), &json!(2)]
-    );
+    assert_eq!([&epochs[0]["epoch"], &epochs[1]["epoch"]], [&json!(1), &json!(2)]);
     assert_eq!(epochs[1]["test_accuracy"], run["test_accuracy"]);
     let (_, confusion) = service.get(&format!("{path}/confusion")).await;
-    let cells: Vec<i64> = serde_json::from_value::<Vec<Vec<i64>>>(confusion["matrix"].clone())
-        .unwrap()
-        .concat();
+    let cells: Vec<i64> =
+        serde_json::from_value::<Vec<Vec<i64>>>(confusion["matrix"].clone()).unwrap().concat();
     assert_eq!(cells.iter().sum::<i64>(), 8);
     assert!((accuracy("test_accuracy") * 8.0 - (cells[0] + cells[3]) as f64).abs() < 1e-9);
     let cell = "split=test&class=class%200&predicted=class%201";
@@ -70,10 +60,7 @@ async fn a_run_leaves_its_curve_its_predictions_and_a_model() {
     let (_, all) = service.get(&format!("{path}/predictions?limit=200")).await;
     assert_eq!(all["items"].as_array().unwrap().len(), 32);
 
-    assert!(
-        service.files("checkpoints").is_empty(),
-        "checkpoints go when the run is over"
-    );
+    assert!(service.files("checkpoints").is_empty(), "checkpoints go when the run is over");
     let (status, problem) = service.post(&format!("{path}/cancel"), &json!({})).await;
     assert_eq!((status, &problem["code"]), (409, &json!("job_finished")));
     worker.stop().await;
@@ -91,22 +78,13 @@ async fn a_run_that_is_stopped_with_its_worker_ends_in_the_same_model() {
     reached(&service, &path, 1).await;
     worker.stop().await;
     let (_, between) = service.get(&path).await;
-    assert!(
-        between["epoch"].as_i64().unwrap() < 40,
-        "it ended before it could be stopped"
-    );
+    assert!(between["epoch"].as_i64().unwrap() < 40, "it ended before it could be stopped");
     let worker = service.work();
     let resumed = service.ended(&path, PATIENCE).await;
     assert_eq!(resumed["status"], "succeeded", "{between} {resumed}");
     assert_eq!(resumed["test_accuracy"], undisturbed["test_accuracy"]);
-    assert_eq!(
-        digest(&service, &resumed).await,
-        digest(&service, &undisturbed).await
-    );
-    assert_ne!(
-        digest(&service, &resumed).await,
-        digest(&service, &other).await
-    );
+    assert_eq!(digest(&service, &resumed).await, digest(&service, &undisturbed).await);
+    assert_ne!(digest(&service, &resumed).await, digest(&service, &other).await);
     let (_, curve) = service.get(&format!("{path}/epochs")).await;
     assert_eq!(curve["items"].as_array().unwrap().len(), 40);
     worker.stop().await;
@@ -124,14 +102,8 @@ async fn a_cancelled_run_stops_at_once_keeps_its_curve_and_goes_on_when_asked() 
     tokio::time::sleep(Duration::from_secs(1)).await;
     let (_, later) = service.get(&path).await;
     assert_eq!(later, cancelled, "nothing is written after a cancel");
-    assert_eq!(
-        service.post(&format!("{path}/cancel"), &json!({})).await.0,
-        200
-    );
-    assert_eq!(
-        service.post(&format!("{path}/retry"), &json!({})).await.0,
-        202
-    );
+    assert_eq!(service.post(&format!("{path}/cancel"), &json!({})).await.0, 200);
+    assert_eq!(service.post(&format!("{path}/retry"), &json!({})).await.0, 202);
     reached(&service, &path, epoch + 1).await;
     let (_, curve) = service.get(&format!("{path}/epochs")).await;
     let epochs: Vec<i64> = curve["items"]
@@ -140,10 +112,7 @@ async fn a_cancelled_run_stops_at_once_keeps_its_curve_and_goes_on_when_asked() 
         .iter()
         .map(|point| point["epoch"].as_i64().unwrap())
         .collect();
-    assert!(
-        epochs.iter().copied().eq(1..=epochs.len() as i64),
-        "{epochs:?}"
-    );
+    assert!(epochs.iter().copied().eq(1..=epochs.len() as i64), "{epochs:?}");
     service.post(&format!("{path}/cancel"), &json!({})).await;
     worker.stop().await;
 }
@@ -163,10 +132,7 @@ async fn a_lost_checkpoint_costs_the_epochs_and_not_the_run() {
     // The run may have ended before the cancel reached it.
     assert!(matches!(status, 202 | 409));
     let run = service.ended(&path, PATIENCE).await;
-    assert_eq!(
-        digest(&service, &run).await,
-        digest(&service, &undisturbed).await
-    );
+    assert_eq!(digest(&service, &run).await, digest(&service, &undisturbed).await);
     worker.stop().await;
 }
 
@@ -193,26 +159,16 @@ async fn recipes_that_break_a_rule_are_refused_by_field() {
         (json!({"optimizer": "sgd"}), "recipe.optimizer"),
     ] {
         let (status, problem) = refused(change).await;
-        assert_eq!(
-            (status, &problem["errors"][0]["field"]),
-            (422, &json!(field)),
-            "{problem}"
-        );
+        assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!(field)), "{problem}");
     }
     let (_, recipes) = service.get("/recipes").await;
     assert_eq!(recipes["items"].as_array().unwrap().len(), 4);
 
     let dataset = snapshot["dataset_id"].as_str().unwrap();
-    let (_, waiting) = service
-        .post(&format!("/datasets/{dataset}/snapshots"), &json!({}))
-        .await;
-    let (status, problem) = service
-        .post("/training-runs", &json!({"snapshot_id": waiting["id"]}))
-        .await;
-    assert_eq!(
-        (status, &problem["code"]),
-        (409, &json!("snapshot_not_ready"))
-    );
+    let (_, waiting) = service.post(&format!("/datasets/{dataset}/snapshots"), &json!({})).await;
+    let (status, problem) =
+        service.post("/training-runs", &json!({"snapshot_id": waiting["id"]})).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("snapshot_not_ready")));
     let unknown = json!({"snapshot_id": "0190aaaa-0000-7000-8000-000000000000"});
     assert_eq!(service.post("/training-runs", &unknown).await.0, 404);
 }

@@ -66,11 +66,7 @@ impl NewCleaningJob {
         if !errors.is_empty() {
             return Err(Problem::Invalid(errors));
         }
-        if self
-            .tags
-            .as_ref()
-            .is_some_and(|tags| tags.rule == Rule::Specific)
-        {
+        if self.tags.as_ref().is_some_and(|tags| tags.rule == Rule::Specific) {
             let message = "the rule \"specific\" is not there yet; use \"any_of_top_k\"";
             return Err(Problem::invalid("tags.rule", message));
         }
@@ -80,13 +76,7 @@ impl NewCleaningJob {
         let tags = checks.iter().any(|check| check == checks::TAGS);
         let tags = tags.then(|| self.tags.unwrap_or_default());
         let (dry_run, budget_usd) = (self.dry_run, self.budget_usd);
-        Ok(NewJob {
-            dataset: self.dataset_id,
-            checks,
-            tags,
-            dry_run,
-            budget_usd,
-        })
+        Ok(NewJob { dataset: self.dataset_id, checks, tags, dry_run, budget_usd })
     }
 }
 
@@ -111,9 +101,7 @@ async fn create(
     };
     let new = new.checked()?;
     let connection = creation.connection();
-    dataset::find(connection, new.dataset)
-        .await?
-        .ok_or(Problem::NotFound("dataset"))?;
+    dataset::find(connection, new.dataset).await?.ok_or(Problem::NotFound("dataset"))?;
     if new.tags.is_some() {
         let classes = cleaning::classes_in_use(&mut *connection, new.dataset).await?;
         let missing = classes.iter().filter(|class| !class.referenced);
@@ -125,14 +113,6 @@ async fn create(
     }
     let id = job::insert(&mut *connection, &new).await?;
     queue::enqueue(&mut *connection, tasks::cleaning_plan(id)).await?;
-    let job = job::find(&mut *connection, id)
-        .await?
-        .ok_or(Problem::NotFound("cleaning job"))?;
-    creation
-        .answer(
-            StatusCode::ACCEPTED,
-            Some(format!("/cleaning-jobs/{id}")),
-            &job,
-        )
-        .await
+    let job = job::find(&mut *connection, id).await?.ok_or(Problem::NotFound("cleaning job"))?;
+    creation.answer(StatusCode::ACCEPTED, Some(format!("/cleaning-jobs/{id}")), &job).await
 }

@@ -75,19 +75,13 @@ async fn list(
     State(app): State<Arc<App>>,
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Page<CleaningJob>>, Problem> {
-    let filter = JobFilter {
-        status: query.status,
-        dataset: query.dataset_id,
-        after: query.cursor,
-    };
+    let filter = JobFilter { status: query.status, dataset: query.dataset_id, after: query.cursor };
     let rows = job::list(&app.pool, &filter, query.limit + 1).await?;
     Ok(axum::Json(Page::cut(rows, query.limit, |job| job.id.0)))
 }
 
 async fn load(app: &App, id: CleaningJobId) -> Result<CleaningJob, Problem> {
-    job::find(&app.pool, id)
-        .await?
-        .ok_or(Problem::NotFound("cleaning job"))
+    job::find(&app.pool, id).await?.ok_or(Problem::NotFound("cleaning job"))
 }
 
 /// A cleaning job.
@@ -164,13 +158,7 @@ async fn list_verdicts(
     Query(query): Query<VerdictQuery>,
 ) -> Result<axum::Json<Page<Verdict>>, Problem> {
     load(&app, id).await?;
-    let filter = VerdictFilter {
-        check: query.check,
-        outcome: query.outcome,
-        after: query.cursor,
-    };
+    let filter = VerdictFilter { check: query.check, outcome: query.outcome, after: query.cursor };
     let rows = verdict::list(&app.pool, id, &filter, query.limit + 1).await?;
-    Ok(axum::Json(Page::cut(rows, query.limit, |verdict| {
-        verdict.id.0
-    })))
+    Ok(axum::Json(Page::cut(rows, query.limit, |verdict| verdict.id.0)))
 }

@@ -19,10 +19,7 @@ use crate::db::CleaningJobId;
 use crate::{queue, tasks};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(cancel))
-        .routes(routes!(retry))
-        .routes(routes!(undo))
+    OpenApiRouter::new().routes(routes!(cancel)).routes(routes!(retry)).routes(routes!(undo))
 }
 
 /// Cancel a cleaning job; what it said so far stays, and undo takes it back.
@@ -43,10 +40,7 @@ async fn cancel(
     let mut transaction = app.pool.begin().await?;
     queue::cancel(&mut *transaction, id.0).await?;
     if !job::cancel(&mut *transaction, id).await? {
-        return Err(Problem::Conflict(
-            "job_finished",
-            "the job has ended already".into(),
-        ));
+        return Err(Problem::Conflict("job_finished", "the job has ended already".into()));
     }
     transaction.commit().await?;
     load(&app, id).await.map(axum::Json)

@@ -34,10 +34,8 @@ fn of(sightings: &[(String, i64)]) -> Finding {
     let names: Vec<&str> = sightings.iter().map(|(class, _)| class.as_str()).collect();
     let conflict = names.len() > 1;
     let names = names.join(" and ");
-    let sightings: Vec<_> = sightings
-        .iter()
-        .map(|(class, times)| json!({ "class": class, "times": times }))
-        .collect();
+    let sightings: Vec<_> =
+        sightings.iter().map(|(class, times)| json!({ "class": class, "times": times })).collect();
     let evidence = json!({ "sightings": sightings });
     if conflict {
         return Finding::flagged(format!("the same bytes were given as {names}"), evidence);

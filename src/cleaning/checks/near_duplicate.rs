@@ -85,10 +85,7 @@ pub(in crate::cleaning) fn judge(image: ImageId, cluster: &[Member]) -> Finding 
     let others = cluster.len() - 1;
     if keeper.id == image {
         let evidence = json!({ "keeper": keeper.id, "cluster": cluster.len() });
-        return Finding::passed(
-            format!("kept out of {} that look the same", others + 1),
-            evidence,
-        );
+        return Finding::passed(format!("kept out of {} that look the same", others + 1), evidence);
     }
     let evidence = json!({
         "keeper": keeper.id,
@@ -98,11 +95,7 @@ pub(in crate::cleaning) fn judge(image: ImageId, cluster: &[Member]) -> Finding 
         "keeper_class": keeper.class,
     });
     let size = |member: &Member| format!("{} × {}", member.width, member.height);
-    let mut reason = format!(
-        "looks like another image ({}, this one {})",
-        size(keeper),
-        size(own)
-    );
+    let mut reason = format!("looks like another image ({}, this one {})", size(keeper), size(own));
     if keeper.class != own.class {
         reason = format!("{reason} of another class: {}", keeper.class);
     }
@@ -118,23 +111,12 @@ mod tests {
 
     fn member(id: u128, class: &str, phash: i64) -> Member {
         let id = ImageId(Uuid::from_u128(id));
-        Member {
-            id,
-            class: class.into(),
-            width: 9,
-            height: 9,
-            dhash: 0,
-            phash,
-        }
+        Member { id, class: class.into(), width: 9, height: 9, dhash: 0, phash }
     }
 
     #[test]
     fn one_of_a_cluster_is_kept_and_the_others_name_it() {
-        let cluster = [
-            member(1, "cat", 0b111),
-            member(2, "cat", 0b110),
-            member(3, "dog", 0),
-        ];
+        let cluster = [member(1, "cat", 0b111), member(2, "cat", 0b110), member(3, "dog", 0)];
         assert_eq!(judge(cluster[0].id, &cluster).outcome, Outcome::Passed);
         let second = judge(cluster[1].id, &cluster);
         assert_eq!(
@@ -142,11 +124,7 @@ mod tests {
             (Outcome::Flagged, &json!(1))
         );
         let third = judge(cluster[2].id, &cluster);
-        assert!(
-            third.reason.ends_with("of another class: cat"),
-            "{}",
-            third.reason
-        );
+        assert!(third.reason.ends_with("of another class: cat"), "{}", third.reason);
         assert_eq!(third.evidence["keeper"], json!(cluster[0].id));
     }
 

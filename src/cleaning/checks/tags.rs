@@ -36,10 +36,7 @@ async fn compare(scene: &Scene<'_>) -> Result<Finding, Halt> {
         .map(|reference| reference.sha256)
         .collect();
     if addresses.is_empty() {
-        let reason = format!(
-            "{:?} had no reference when the job was planned",
-            image.class
-        );
+        let reason = format!("{:?} had no reference when the job was planned", image.class);
         return Ok(Finding::unscannable("no_reference", reason));
     }
     let references: Vec<Original> = addresses
@@ -122,10 +119,7 @@ fn of(settings: &TagSettings, image: &Labels, references: &[(Sha256, Labels)]) -
         let wanted: Vec<&str> = wanted.iter().map(|(tag, _)| tag.name.as_str()).collect();
         return Finding::flagged(nothing_shared(&wanted, own), evidence);
     }
-    Finding::passed(
-        format!("shares {} with the references", shared.join(", ")),
-        evidence,
-    )
+    Finding::passed(format!("shares {} with the references", shared.join(", ")), evidence)
 }
 
 fn nothing_shared(wanted: &[&str], own: &[Label]) -> String {
@@ -133,19 +127,11 @@ fn nothing_shared(wanted: &[&str], own: &[Label]) -> String {
     if own.is_empty() {
         return format!("none of {wanted}: the tagger sees nothing in it");
     }
-    let mut names: Vec<&str> = own
-        .iter()
-        .take(LISTED)
-        .map(|label| label.name.as_str())
-        .collect();
+    let mut names: Vec<&str> = own.iter().take(LISTED).map(|label| label.name.as_str()).collect();
     if own.len() > LISTED {
         names.push("…");
     }
-    format!(
-        "none of {wanted} among its {} labels: {}",
-        own.len(),
-        names.join(", ")
-    )
+    format!("none of {wanted} among its {} labels: {}", own.len(), names.join(", "))
 }
 
 #[cfg(test)]
@@ -155,41 +141,23 @@ mod tests {
 
     fn label(name: &str, confidence: f32) -> Label {
         let (parents, aliases, categories) = (Vec::new(), Vec::new(), Vec::new());
-        Label {
-            name: name.into(),
-            confidence,
-            parents,
-            aliases,
-            categories,
-        }
+        Label { name: name.into(), confidence, parents, aliases, categories }
     }
 
     fn labels(of: &[(&str, f32)]) -> Labels {
-        Labels::new(
-            "3.0",
-            of.iter().map(|&(name, sure)| label(name, sure)).collect(),
-        )
+        Labels::new("3.0", of.iter().map(|&(name, sure)| label(name, sure)).collect())
     }
 
     fn ship() -> Vec<(Sha256, Labels)> {
-        let tags = [
-            ("Boat", 99.0),
-            ("Vehicle", 98.0),
-            ("Water", 90.0),
-            ("Sea", 80.0),
-            ("Navy", 60.0),
-        ];
+        let tags =
+            [("Boat", 99.0), ("Vehicle", 98.0), ("Water", 90.0), ("Sea", 80.0), ("Navy", 60.0)];
         vec![(Sha256::of(b"reference"), labels(&tags))]
     }
 
     #[test]
     fn one_of_the_first_k_tags_is_enough() {
         let settings = TagSettings::default();
-        let finding = of(
-            &settings,
-            &labels(&[("Animal", 99.0), ("Sea", 56.0)]),
-            &ship(),
-        );
+        let finding = of(&settings, &labels(&[("Animal", 99.0), ("Sea", 56.0)]), &ship());
         assert_eq!(finding.reason, "shares Sea with the references");
         assert_eq!(finding.evidence["matched"][0]["tag"], "Sea");
         assert_eq!(finding.evidence["label_model_version"], "3.0");
@@ -198,19 +166,12 @@ mod tests {
     #[test]
     fn the_tag_behind_the_first_k_does_not_count() {
         let settings = TagSettings::default();
-        let finding = of(
-            &settings,
-            &labels(&[("Navy", 99.0), ("Animal", 90.0)]),
-            &ship(),
-        );
+        let finding = of(&settings, &labels(&[("Navy", 99.0), ("Animal", 90.0)]), &ship());
         assert_eq!(finding.outcome, Outcome::Flagged);
         let reason = "none of Boat, Vehicle, Water, Sea among its 2 labels: Navy, Animal";
         assert_eq!(finding.reason, reason);
         let more = TagSettings { k: 5, ..settings };
-        assert_eq!(
-            of(&more, &labels(&[("Navy", 99.0)]), &ship()).outcome,
-            Outcome::Passed
-        );
+        assert_eq!(of(&more, &labels(&[("Navy", 99.0)]), &ship()).outcome, Outcome::Passed);
     }
 
     #[test]
@@ -220,24 +181,14 @@ mod tests {
         vessel.aliases.push("Boat".into());
         let finding = of(&settings, &Labels::new("3.0", vec![vessel]), &ship());
         assert_eq!(finding.outcome, Outcome::Passed);
-        assert_eq!(
-            of(&settings, &labels(&[("Boat", 54.9)]), &ship()).outcome,
-            Outcome::Flagged
-        );
+        assert_eq!(of(&settings, &labels(&[("Boat", 54.9)]), &ship()).outcome, Outcome::Flagged);
     }
 
     #[test]
     fn the_tags_of_all_references_count() {
         let mut references = ship();
         references.push((Sha256::of(b"second"), labels(&[("Dock", 70.0)])));
-        let finding = of(
-            &TagSettings::default(),
-            &labels(&[("Dock", 77.0)]),
-            &references,
-        );
-        assert_eq!(
-            finding.evidence["matched"][0]["reference"],
-            json!(Sha256::of(b"second"))
-        );
+        let finding = of(&TagSettings::default(), &labels(&[("Dock", 77.0)]), &references);
+        assert_eq!(finding.evidence["matched"][0]["reference"], json!(Sha256::of(b"second")));
     }
 }

@@ -31,10 +31,7 @@ fn of(bytes: &[u8], address: Sha256) -> Finding {
     let found = Sha256::of(bytes);
     if found != address {
         let evidence = json!({ "code": "digest_mismatch", "sha256": found });
-        return Finding::flagged(
-            "the stored bytes are not the ones that were stored",
-            evidence,
-        );
+        return Finding::flagged("the stored bytes are not the ones that were stored", evidence);
     }
     match picture::decode(bytes, &Limits::default()) {
         Ok(pixels) => {

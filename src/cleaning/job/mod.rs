@@ -103,12 +103,9 @@ pub async fn record(
 /// Ends the job `succeeded` if all its images are settled and all its moves done.
 pub async fn finish_if_done(connection: &mut PgConnection, id: CleaningJobId) -> sqlx::Result<()> {
     // The lock comes first, in a statement of its own: of two last parts, the second one then sees the first.
-    query!(
-        "select from cleaning_jobs where id = $1 for update",
-        id as CleaningJobId
-    )
-    .execute(&mut *connection)
-    .await?;
+    query!("select from cleaning_jobs where id = $1 for update", id as CleaningJobId)
+        .execute(&mut *connection)
+        .await?;
     query!(
         "update cleaning_jobs set status = 'succeeded', finished_at = now()
          where id = $1 and status = 'running' and done >= total

@@ -91,10 +91,7 @@ impl From<Row> for CleaningJob {
             dry_run: row.dry_run,
             budget_usd: row.budget_usd,
             status: row.status,
-            progress: Progress {
-                done: i64::from(row.done),
-                total,
-            },
+            progress: Progress { done: i64::from(row.done), total },
             counts: row.tally.0.counts,
             by_check: row.tally.0.by_check,
             tagger_calls: row.tagger_calls,

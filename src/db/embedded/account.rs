@@ -62,11 +62,7 @@ impl Account {
             .stderr(Stdio::null())
             .status()
             .is_ok_and(|status| status.success());
-        Ok(if works {
-            mapped
-        } else {
-            Self::Dropped { uid, gid }
-        })
+        Ok(if works { mapped } else { Self::Dropped { uid, gid } })
     }
 
     /// A command of `program` under this account.
@@ -76,9 +72,7 @@ impl Account {
             Self::Mapped { uid, gid } => {
                 let mut command = Command::new("unshare");
                 command.arg("--user");
-                command
-                    .arg(format!("--map-user={uid}"))
-                    .arg(format!("--map-group={gid}"));
+                command.arg(format!("--map-user={uid}")).arg(format!("--map-group={gid}"));
                 command.arg("--").arg(program);
                 command
             }
@@ -101,9 +95,7 @@ impl Account {
 
 /// User and group id of `name` in the text of `/etc/passwd`.
 fn find(passwd: &str, name: &str) -> Option<(u32, u32)> {
-    let line = passwd
-        .lines()
-        .find(|line| line.split(':').next() == Some(name))?;
+    let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
     let mut fields = line.split(':').skip(2);
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }

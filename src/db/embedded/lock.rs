@@ -35,9 +35,7 @@ impl Locks {
     /// Joins the users. Call it while [`Starting`] is held.
     pub(super) fn share(layout: &Layout) -> anyhow::Result<Self> {
         let users = open(&layout.root.join("postgres.users.lock"))?;
-        users
-            .lock_shared()
-            .context("the lock of the private Postgres cannot be taken")?;
+        users.lock_shared().context("the lock of the private Postgres cannot be taken")?;
         Ok(Self { users })
     }
 

@@ -72,11 +72,7 @@ impl Embedded {
         };
         server::create_database(&layout).await?;
         drop(starting);
-        Ok(Self {
-            layout,
-            locks,
-            server,
-        })
+        Ok(Self { layout, locks, server })
     }
 
     /// The URL of the database; it names the user and works from this machine only.
@@ -90,9 +86,7 @@ impl Embedded {
     ///
     /// The server is gone.
     pub fn pid(&self) -> anyhow::Result<u32> {
-        self.layout
-            .pid()
-            .context("the private Postgres has stopped")
+        self.layout.pid().context("the private Postgres has stopped")
     }
 
     /// Leaves the server, and stops it when no other process uses it. Close the pool before.

@@ -55,24 +55,17 @@ pub(super) async fn attach(layout: &Layout) -> anyhow::Result<bool> {
     loop {
         match ask(layout).await {
             Answer::Ready(mut connection) => {
-                let cluster: String = sqlx::query_scalar("show data_directory")
-                    .fetch_one(&mut connection)
-                    .await?;
+                let cluster: String =
+                    sqlx::query_scalar("show data_directory").fetch_one(&mut connection).await?;
                 connection.close().await.ok();
                 if Path::new(&cluster) != layout.cluster {
-                    bail!(
-                        "another server, of {cluster}, listens in {}",
-                        layout.socket.display()
-                    );
+                    bail!("another server, of {cluster}, listens in {}", layout.socket.display());
                 }
                 return Ok(true);
             }
             Answer::Nobody => return Ok(false),
             Answer::Wait if begun.elapsed() > SILENCE => {
-                bail!(
-                    "a private Postgres is there but does not get ready{}",
-                    log_end(layout)
-                );
+                bail!("a private Postgres is there but does not get ready{}", log_end(layout));
             }
             Answer::Wait => sleep(POLL).await,
         }
@@ -95,10 +88,7 @@ pub(super) async fn create_cluster(
             .with_context(|| format!("{} cannot be written", layout.root.display()))?;
         account.take(&draft)?;
         let mut command = account.command(&binaries.join("initdb"));
-        command
-            .arg("-D")
-            .arg(&draft)
-            .args(["-U", USER, "-E", "UTF8", "--auth=trust"]);
+        command.arg("-D").arg(&draft).args(["-U", USER, "-E", "UTF8", "--auth=trust"]);
         command.args(["--data-checksums", &format!("--locale={locale}")]);
         let run = quiet(&mut command, layout).output();
         let done = run.context("initdb cannot be run")?;
@@ -158,17 +148,11 @@ fn spawn(
     account: &Account,
     settings: &[(String, String)],
 ) -> anyhow::Result<Child> {
-    let log = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&layout.log);
+    let log = OpenOptions::new().create(true).append(true).open(&layout.log);
     let log = log.with_context(|| format!("{} cannot be written", layout.log.display()))?;
     let folder = layout.socket.display().to_string().replace('"', "\"\"");
     let mut command = account.command(&binaries.join("postgres"));
-    command
-        .arg("-D")
-        .arg(&layout.cluster)
-        .args(["-p", &PORT.to_string()]);
+    command.arg("-D").arg(&layout.cluster).args(["-p", &PORT.to_string()]);
     let fixed = [
         ("listen_addresses", String::new()),
         ("unix_socket_directories", format!("\"{folder}\"")),
@@ -176,18 +160,12 @@ fn spawn(
         ("max_connections", "200".into()),
         ("logging_collector", "off".into()),
     ];
-    let more = settings
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.clone()));
+    let more = settings.iter().map(|(name, value)| (name.as_str(), value.clone()));
     for (name, value) in fixed.into_iter().chain(more) {
         command.arg("-c").arg(format!("{name}={value}"));
     }
     // Ctrl-C in the terminal must not reach it before the pool closes.
-    command
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log);
+    command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     command.current_dir(&layout.cluster);
     command.spawn().context("postgres cannot be run")
 }
@@ -196,10 +174,7 @@ fn spawn(
 /// process's, and a killed server can stay a zombie; Postgres takes either for a live server. The
 /// file itself stays: Postgres finds by it whether processes of the dead server still write.
 fn forget_dead_server(layout: &Layout) {
-    for file in [
-        layout.pid_file(),
-        layout.socket.join(format!(".s.PGSQL.{PORT}.lock")),
-    ] {
+    for file in [layout.pid_file(), layout.socket.join(format!(".s.PGSQL.{PORT}.lock"))] {
         let Ok(text) = fs::read_to_string(&file) else {
             continue;
         };
@@ -264,10 +239,7 @@ pub(super) async fn stop(layout: &Layout, child: Option<Child>) -> anyhow::Resul
 }
 
 fn quiet<'a>(command: &'a mut Command, layout: &Layout) -> &'a mut Command {
-    command
-        .process_group(0)
-        .stdin(Stdio::null())
-        .current_dir(&layout.root)
+    command.process_group(0).stdin(Stdio::null()).current_dir(&layout.root)
 }
 
 /// The last lines of the server's log, for an error message.
@@ -285,9 +257,5 @@ fn log_end(layout: &Layout) -> String {
         return format!("; its log is {}", layout.log.display());
     }
     let lines: Vec<_> = lines.into_iter().rev().collect();
-    format!(
-        "; its log {} ends with:\n{}",
-        layout.log.display(),
-        lines.join("\n")
-    )
+    format!("; its log {} ends with:\n{}", layout.log.display(), lines.join("\n"))
 }

@@ -7,7 +7,7 @@ use super::{places, things, vehicles};
 
 /// A kind of clutter that the program can draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClutterKind {
+pub(crate) enum ClutterKind {
     /// A house with a garden.
     House,
     /// Trees.
@@ -36,7 +36,7 @@ pub enum ClutterKind {
 
 impl ClutterKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::House,
         Self::Forest,
         Self::Face,

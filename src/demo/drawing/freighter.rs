@@ -15,27 +15,11 @@ pub(super) fn freighter(pen: &mut Pen<'_>, rng: &mut ChaCha8Rng) {
     let rake = between(rng, 0.01, 0.06);
     let bow = deck + between(rng, 0.0, 0.025);
     pen.shape(
-        &[
-            (-0.47, -0.03),
-            (-0.5, deck),
-            (0.38, deck),
-            (0.44, bow),
-            (0.5, bow),
-            (0.5 - rake, -0.03),
-        ],
+        &[(-0.47, -0.03), (-0.5, deck), (0.38, deck), (0.44, bow), (0.5, bow), (0.5 - rake, -0.03)],
         paint,
     );
-    let boot = if rng.random_bool(0.6) {
-        [0.45, 0.13, 0.11]
-    } else {
-        scaled(paint, 0.6)
-    };
-    pen.line(
-        (-0.48, 0.006),
-        (0.47 - rake * 0.7, 0.006),
-        between(rng, 0.012, 0.03),
-        boot,
-    );
+    let boot = if rng.random_bool(0.6) { [0.45, 0.13, 0.11] } else { scaled(paint, 0.6) };
+    pen.line((-0.48, 0.006), (0.47 - rake * 0.7, 0.006), between(rng, 0.012, 0.03), boot);
     match rng.random_range(0..3) {
         0 => containers(pen, rng, deck),
         1 => cranes(pen, rng, deck),
@@ -56,18 +40,8 @@ pub(super) fn freighter(pen: &mut Pen<'_>, rng: &mut ChaCha8Rng) {
         floor += 0.024;
     }
     let funnel = hull_paint(rng, 0.2);
-    pen.tower(
-        (left + 0.01, left + 0.05),
-        (top, top + between(rng, 0.025, 0.05)),
-        0.006,
-        funnel,
-    );
-    pen.line(
-        (right - 0.02, top),
-        (right - 0.02, top + 0.05),
-        0.006,
-        [0.3; 3],
-    );
+    pen.tower((left + 0.01, left + 0.05), (top, top + between(rng, 0.025, 0.05)), 0.006, funnel);
+    pen.line((right - 0.02, top), (right - 0.02, top + 0.05), 0.006, [0.3; 3]);
 }
 
 fn containers(pen: &mut Pen<'_>, rng: &mut ChaCha8Rng, deck: f32) {
@@ -90,18 +64,8 @@ fn cranes(pen: &mut Pen<'_>, rng: &mut ChaCha8Rng, deck: f32) {
         let top = deck + between(rng, 0.08, 0.12);
         pen.tower((x - 0.010, x + 0.010), (deck, top), 0.0, paint);
         let reach = between(rng, 0.05, 0.11) * if rng.random_bool(0.5) { 1.0 } else { -1.0 };
-        pen.line(
-            (x, deck + 0.05),
-            (x + reach, top + between(rng, -0.02, 0.03)),
-            0.009,
-            paint,
-        );
-        pen.tower(
-            (x + 0.02, x + 0.08),
-            (deck, deck + 0.016),
-            0.0,
-            scaled(paint, 0.7),
-        );
+        pen.line((x, deck + 0.05), (x + reach, top + between(rng, -0.02, 0.03)), 0.009, paint);
+        pen.tower((x + 0.02, x + 0.08), (deck, deck + 0.016), 0.0, scaled(paint, 0.7));
     }
 }
 
@@ -109,27 +73,13 @@ fn tanks(pen: &mut Pen<'_>, rng: &mut ChaCha8Rng, deck: f32) {
     let paint = hull_paint(rng, 0.5);
     if rng.random_bool(0.4) {
         for k in 0..4 {
-            pen.dome(
-                (-0.18 + k as f32 * 0.145, deck),
-                (0.058, between(rng, 0.045, 0.06)),
-                paint,
-            );
+            pen.dome((-0.18 + k as f32 * 0.145, deck), (0.058, between(rng, 0.045, 0.06)), paint);
         }
         return;
     }
     pen.line((-0.28, deck + 0.014), (0.38, deck + 0.014), 0.008, paint);
-    pen.line(
-        (-0.28, deck + 0.024),
-        (0.30, deck + 0.024),
-        0.005,
-        scaled(paint, 0.8),
-    );
+    pen.line((-0.28, deck + 0.024), (0.30, deck + 0.024), 0.005, scaled(paint, 0.8));
     let mid = between(rng, -0.02, 0.10);
-    pen.tower(
-        (mid - 0.012, mid + 0.012),
-        (deck, deck + 0.06),
-        0.004,
-        paint,
-    );
+    pen.tower((mid - 0.012, mid + 0.012), (deck, deck + 0.06), 0.004, paint);
     pen.line((mid, deck + 0.055), (mid + 0.05, deck + 0.03), 0.007, paint);
 }

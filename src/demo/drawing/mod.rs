@@ -17,15 +17,15 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::labels::Label;
-pub use clutter::ClutterKind;
+pub(super) use clutter::ClutterKind;
 use pen::{Pen, Pose};
 use raster::{Canvas, mix, scaled};
 use scene::{Scene, between};
-pub use ship::ShipKind;
+pub(super) use ship::ShipKind;
 
 /// What a drawn picture shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Subject {
+pub(super) enum Subject {
     /// A ship of one kind at sea.
     Ship(ShipKind),
     /// Anything else.
@@ -34,7 +34,7 @@ pub enum Subject {
 
 /// One drawn picture.
 #[derive(Debug, Clone)]
-pub struct Drawing {
+pub(super) struct Drawing {
     /// A JPEG file, 240 to 340 pixels wide.
     pub jpeg: Vec<u8>,
     /// What a tagger would say of it.
@@ -42,7 +42,7 @@ pub struct Drawing {
 }
 
 /// Draws a subject. The same subject, seed and index give the same bytes.
-pub fn draw(subject: Subject, seed: u64, index: u64) -> Drawing {
+pub(super) fn draw(subject: Subject, seed: u64, index: u64) -> Drawing {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let kind = match subject {
         Subject::Ship(kind) => kind as u64,
@@ -60,10 +60,7 @@ pub fn draw(subject: Subject, seed: u64, index: u64) -> Drawing {
         Subject::Ship(kind) => tags::of_ship(kind, &mut rng),
         Subject::Clutter(kind) => tags::of_clutter(kind, &mut rng),
     };
-    Drawing {
-        jpeg: developed(canvas, &mut rng),
-        labels,
-    }
+    Drawing { jpeg: developed(canvas, &mut rng), labels }
 }
 
 fn paint_ship(canvas: &mut Canvas, kind: ShipKind, rng: &mut ChaCha8Rng) {
@@ -80,18 +77,11 @@ fn paint_ship(canvas: &mut Canvas, kind: ShipKind, rng: &mut ChaCha8Rng) {
     let tilt = between(rng, -sway, sway);
     let water = scene.water(at.1, canvas.height);
     for depth in 0..4 {
-        let size = (
-            foreshortened * (0.50 - 0.03 * depth as f32),
-            2.0 + 3.5 * depth as f32,
-        );
+        let size = (foreshortened * (0.50 - 0.03 * depth as f32), 2.0 + 3.5 * depth as f32);
         canvas.ellipse((at.0, at.1 + size.1 * 0.8), size, scaled(water, 0.55), 0.16);
     }
     // Against the sun a ship is little more than its outline.
-    let backlit = if rng.random_bool(0.12) {
-        between(rng, 0.35, 0.7)
-    } else {
-        1.0
-    };
+    let backlit = if rng.random_bool(0.12) { between(rng, 0.35, 0.7) } else { 1.0 };
     let pose = Pose {
         at,
         scale: (foreshortened * mirrored, length * kind.stature()),
@@ -181,10 +171,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_draws_the_same_bytes() {
-        for subject in [
-            Subject::Ship(ShipKind::Carrier),
-            Subject::Clutter(ClutterKind::Face),
-        ] {
+        for subject in [Subject::Ship(ShipKind::Carrier), Subject::Clutter(ClutterKind::Face)] {
             assert_eq!(draw(subject, 7, 3).jpeg, draw(subject, 7, 3).jpeg);
             assert_ne!(draw(subject, 7, 3).jpeg, draw(subject, 7, 4).jpeg);
             assert_ne!(draw(subject, 7, 3).jpeg, draw(subject, 8, 3).jpeg);
@@ -211,18 +198,12 @@ mod tests {
                 let jpeg = draw(Subject::Ship(kind), 5, index).jpeg;
                 let image = image::load_from_memory(&jpeg).unwrap();
                 let small = image::imageops::thumbnail(&image.to_luma8(), 24, 24);
-                sum.iter_mut()
-                    .zip(small.iter())
-                    .for_each(|(s, p)| *s += f32::from(*p) / 24.0);
+                sum.iter_mut().zip(small.iter()).for_each(|(s, p)| *s += f32::from(*p) / 24.0);
             }
             sum
         };
         let (sail, carrier) = (mean(ShipKind::SailingShip), mean(ShipKind::Carrier));
-        let apart: f32 = sail
-            .iter()
-            .zip(&carrier)
-            .map(|(a, b)| (a - b).abs())
-            .sum::<f32>();
+        let apart: f32 = sail.iter().zip(&carrier).map(|(a, b)| (a - b).abs()).sum::<f32>();
         assert!(apart / 576.0 > 3.0, "{}", apart / 576.0);
     }
 }

@@ -30,18 +30,11 @@ impl<'a> Pen<'a> {
     fn place(&self, (x, y): Point) -> Point {
         let (sin, cos) = self.pose.tilt.sin_cos();
         let (dx, dy) = (x * self.pose.scale.0, -y * self.pose.scale.1);
-        (
-            self.pose.at.0 + dx * cos - dy * sin,
-            self.pose.at.1 + dx * sin + dy * cos,
-        )
+        (self.pose.at.0 + dx * cos - dy * sin, self.pose.at.1 + dx * sin + dy * cos)
     }
 
     fn seen(&self, colour: Colour) -> Colour {
-        mix(
-            lit(colour, self.pose.light),
-            self.pose.haze.0,
-            self.pose.haze.1,
-        )
+        mix(lit(colour, self.pose.light), self.pose.haze.0, self.pose.haze.1)
     }
 
     /// A filled polygon, a little darker towards its foot.
@@ -51,22 +44,12 @@ impl<'a> Pen<'a> {
         let top = placed.iter().map(|p| p.1).fold(f32::INFINITY, f32::min);
         let foot = placed.iter().map(|p| p.1).fold(f32::NEG_INFINITY, f32::max);
         let tall = (foot - top).max(1.0);
-        self.canvas.fill(&placed, 1.0, |_, y| {
-            scaled(colour, 1.04 - 0.14 * ((y - top) / tall))
-        });
+        self.canvas.fill(&placed, 1.0, |_, y| scaled(colour, 1.04 - 0.14 * ((y - top) / tall)));
     }
 
     /// A block from `x.0` to `x.1` and `y.0` to `y.1` whose upper edge is `slope` shorter at both ends.
     pub(super) fn tower(&mut self, x: Point, y: Point, slope: f32, colour: Colour) {
-        self.shape(
-            &[
-                (x.0, y.0),
-                (x.0 + slope, y.1),
-                (x.1 - slope, y.1),
-                (x.1, y.0),
-            ],
-            colour,
-        );
+        self.shape(&[(x.0, y.0), (x.0 + slope, y.1), (x.1 - slope, y.1), (x.1, y.0)], colour);
     }
 
     /// A line; its width is in the object's unit, and it stays visible when far away.

@@ -33,11 +33,7 @@ pub(super) struct Canvas {
 
 impl Canvas {
     pub(super) fn new(width: usize, height: usize) -> Self {
-        Self {
-            width,
-            height,
-            pixels: vec![[0.0; 3]; width * height],
-        }
+        Self { width, height, pixels: vec![[0.0; 3]; width * height] }
     }
 
     /// Repaints every pixel from its place and its present colour.
@@ -54,17 +50,8 @@ impl Canvas {
         alpha: f32,
         paint: impl Fn(f32, f32) -> Colour,
     ) {
-        let top = points
-            .iter()
-            .map(|p| p.1)
-            .fold(f32::INFINITY, f32::min)
-            .max(0.0) as usize;
-        let low = points
-            .iter()
-            .map(|p| p.1)
-            .fold(0.0, f32::max)
-            .ceil()
-            .max(0.0) as usize;
+        let top = points.iter().map(|p| p.1).fold(f32::INFINITY, f32::min).max(0.0) as usize;
+        let low = points.iter().map(|p| p.1).fold(0.0, f32::max).ceil().max(0.0) as usize;
         let mut coverage = vec![0.0_f32; self.width];
         let mut crossings = Vec::new();
         for row in top..low.min(self.height) {
@@ -76,11 +63,7 @@ impl Canvas {
                     cover(&mut coverage, pair[0], pair[1]);
                 }
             }
-            for (column, share) in coverage
-                .iter()
-                .enumerate()
-                .filter(|(_, share)| **share > 0.0)
-            {
+            for (column, share) in coverage.iter().enumerate().filter(|(_, share)| **share > 0.0) {
                 let pixel = &mut self.pixels[row * self.width + column];
                 let colour = paint(column as f32, row as f32);
                 *pixel = mix(*pixel, colour, share * alpha);

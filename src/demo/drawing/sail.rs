@@ -14,11 +14,7 @@ const ROPE: Colour = [0.2, 0.17, 0.14];
 pub(super) fn sailing_ship(pen: &mut Pen<'_>, rng: &mut ChaCha8Rng) {
     let deck = between(rng, 0.055, 0.085);
     let dark = between(rng, 0.6, 1.2);
-    let hull = if rng.random_bool(0.3) {
-        [0.78, 0.77, 0.72]
-    } else {
-        scaled(WOOD, dark)
-    };
+    let hull = if rng.random_bool(0.3) { [0.78, 0.77, 0.72] } else { scaled(WOOD, dark) };
     pen.shape(
         &[
             (-0.36, -0.03),
@@ -32,18 +28,8 @@ pub(super) fn sailing_ship(pen: &mut Pen<'_>, rng: &mut ChaCha8Rng) {
         ],
         hull,
     );
-    pen.line(
-        (-0.42, deck * 0.7),
-        (0.37, deck * 0.78),
-        0.008,
-        scaled([0.85, 0.75, 0.5], dark),
-    );
-    pen.line(
-        (0.36, deck + 0.02),
-        (0.5, deck + between(rng, 0.06, 0.1)),
-        0.009,
-        WOOD,
-    );
+    pen.line((-0.42, deck * 0.7), (0.37, deck * 0.78), 0.008, scaled([0.85, 0.75, 0.5], dark));
+    pen.line((0.36, deck + 0.02), (0.5, deck + between(rng, 0.06, 0.1)), 0.009, WOOD);
     let canvas = scaled([0.93, 0.90, 0.82], between(rng, 0.75, 1.08));
     let masts = rng.random_range(2..=4);
     let square = rng.random_bool(0.6);
@@ -81,10 +67,7 @@ fn square_sails(
     for row in 0..rows {
         let lower = foot + (top - foot) * row as f32 / rows as f32;
         let upper = foot + (top - foot) * ((row + 1) as f32 / rows as f32 - 0.05);
-        let (wide, narrow) = (
-            half * (1.0 - 0.14 * row as f32),
-            half * (0.9 - 0.14 * row as f32),
-        );
+        let (wide, narrow) = (half * (1.0 - 0.14 * row as f32), half * (0.9 - 0.14 * row as f32));
         pen.line((x - wide, upper), (x + wide, upper), 0.006, WOOD);
         if rng.random_bool(0.12) {
             continue;
@@ -109,12 +92,7 @@ fn gaff_sail(pen: &mut Pen<'_>, (x, reach): (f32, f32), (foot, top): (f32, f32),
     let peak = foot + (top - foot) * 0.92;
     pen.line((x, foot), (x - reach, foot), 0.006, WOOD);
     pen.shape(
-        &[
-            (x, foot),
-            (x, foot + (top - foot) * 0.7),
-            (x - reach * 0.75, peak),
-            (x - reach, foot),
-        ],
+        &[(x, foot), (x, foot + (top - foot) * 0.7), (x - reach * 0.75, peak), (x - reach, foot)],
         canvas,
     );
 }

@@ -24,48 +24,13 @@ pub(super) struct Scene {
 
 /// Upper sky, horizon, deep sea, light; each a weather or time of day.
 const WEATHERS: [[Colour; 4]; 7] = [
-    [
-        [0.30, 0.52, 0.82],
-        [0.74, 0.85, 0.94],
-        [0.07, 0.24, 0.38],
-        [1.0, 0.98, 0.94],
-    ],
-    [
-        [0.40, 0.60, 0.78],
-        [0.86, 0.90, 0.90],
-        [0.10, 0.36, 0.40],
-        [1.0, 1.0, 0.96],
-    ],
-    [
-        [0.52, 0.55, 0.60],
-        [0.74, 0.76, 0.78],
-        [0.25, 0.31, 0.34],
-        [0.80, 0.82, 0.85],
-    ],
-    [
-        [0.26, 0.28, 0.45],
-        [0.96, 0.62, 0.36],
-        [0.17, 0.15, 0.24],
-        [0.72, 0.55, 0.46],
-    ],
-    [
-        [0.45, 0.36, 0.52],
-        [0.95, 0.76, 0.62],
-        [0.24, 0.24, 0.33],
-        [0.85, 0.70, 0.64],
-    ],
-    [
-        [0.05, 0.07, 0.14],
-        [0.20, 0.24, 0.34],
-        [0.03, 0.05, 0.09],
-        [0.50, 0.54, 0.64],
-    ],
-    [
-        [0.78, 0.80, 0.81],
-        [0.84, 0.85, 0.85],
-        [0.48, 0.54, 0.56],
-        [0.86, 0.87, 0.88],
-    ],
+    [[0.30, 0.52, 0.82], [0.74, 0.85, 0.94], [0.07, 0.24, 0.38], [1.0, 0.98, 0.94]],
+    [[0.40, 0.60, 0.78], [0.86, 0.90, 0.90], [0.10, 0.36, 0.40], [1.0, 1.0, 0.96]],
+    [[0.52, 0.55, 0.60], [0.74, 0.76, 0.78], [0.25, 0.31, 0.34], [0.80, 0.82, 0.85]],
+    [[0.26, 0.28, 0.45], [0.96, 0.62, 0.36], [0.17, 0.15, 0.24], [0.72, 0.55, 0.46]],
+    [[0.45, 0.36, 0.52], [0.95, 0.76, 0.62], [0.24, 0.24, 0.33], [0.85, 0.70, 0.64]],
+    [[0.05, 0.07, 0.14], [0.20, 0.24, 0.34], [0.03, 0.05, 0.09], [0.50, 0.54, 0.64]],
+    [[0.78, 0.80, 0.81], [0.84, 0.85, 0.85], [0.48, 0.54, 0.56], [0.86, 0.87, 0.88]],
 ];
 
 /// Uniform between two bounds.
@@ -83,18 +48,11 @@ impl Scene {
         let foggy = weather == WEATHERS.len() - 1;
         Self {
             sky: [tinted(top), tinted(low)],
-            sea: [
-                mix(tinted(low), tinted(deep), between(rng, 0.35, 0.75)),
-                tinted(deep),
-            ],
+            sea: [mix(tinted(low), tinted(deep), between(rng, 0.35, 0.75)), tinted(deep)],
             light: scaled(light, between(rng, 0.85, 1.1)),
             horizon: height as f32 * between(rng, 0.47, 0.60),
             swell: between(rng, 0.0, 1.0),
-            haze: if foggy {
-                between(rng, 0.2, 0.45)
-            } else {
-                between(rng, 0.0, 0.22)
-            },
+            haze: if foggy { between(rng, 0.2, 0.45) } else { between(rng, 0.0, 0.22) },
             noise: Noise(rng.random()),
         }
     }
@@ -120,16 +78,12 @@ impl Scene {
             }
             let down = (y / self.horizon).min(1.0);
             let clear = mix(self.sky[0], self.sky[1], down.powf(1.3));
-            let depth = self
-                .noise
-                .fractal(x * scale, y * scale * (1.6 + 2.0 * down));
+            let depth = self.noise.fractal(x * scale, y * scale * (1.6 + 2.0 * down));
             mix(clear, cloud, ((depth - cover) * 2.5).clamp(0.0, 0.6))
         });
         if rng.random_bool(0.35) {
-            let at = (
-                between(rng, 0.0, canvas.width as f32),
-                self.horizon * between(rng, 0.1, 0.95),
-            );
+            let at =
+                (between(rng, 0.0, canvas.width as f32), self.horizon * between(rng, 0.1, 0.95));
             let radius = between(rng, 4.0, 11.0);
             let glow = mix(self.sky[1], [1.0, 0.95, 0.8], 0.7);
             for ring in 1..6 {
@@ -141,10 +95,7 @@ impl Scene {
 
     fn paint_coast(&self, canvas: &mut Canvas, rng: &mut ChaCha8Rng) {
         let width = canvas.width as f32;
-        let (left, right) = (
-            between(rng, -0.6, 0.6) * width,
-            between(rng, 0.5, 1.6) * width,
-        );
+        let (left, right) = (between(rng, -0.6, 0.6) * width, between(rng, 0.5, 1.6) * width);
         let peak = between(rng, 0.03, 0.20) * canvas.height as f32;
         let green = [0.22, between(rng, 0.24, 0.32), 0.22];
         let colour = mix(green, self.sky[1], between(rng, 0.35, 0.85));
@@ -173,10 +124,7 @@ impl Scene {
             }
             // Waves look flatter and denser towards the horizon.
             let near = (y - self.horizon) / (height as f32 - self.horizon);
-            let (u, v) = (
-                x * 0.05 / (0.15 + near),
-                (y - self.horizon) * 0.45 / (0.25 + near),
-            );
+            let (u, v) = (x * 0.05 / (0.15 + near), (y - self.horizon) * 0.45 / (0.25 + near));
             let wave = self.noise.fractal(u, v) - 0.5;
             let base = self.water(y, height);
             let shaded = scaled(base, 1.0 + wave * (0.2 + 0.7 * self.swell) * (0.3 + near));
@@ -191,12 +139,7 @@ impl Scene {
             let y = self.horizon + (canvas.height as f32 - self.horizon) * near;
             let x = between(rng, 0.0, canvas.width as f32);
             let size = 1.5 + near * between(rng, 2.0, 9.0);
-            canvas.ellipse(
-                (x, y),
-                (size, 0.4 + near * 0.8),
-                foam,
-                between(rng, 0.2, 0.7),
-            );
+            canvas.ellipse((x, y), (size, 0.4 + near * 0.8), foam, between(rng, 0.2, 0.7));
         }
     }
 }

@@ -111,21 +111,11 @@ const CLUTTER: [(ClutterKind, &[Name]); 12] = [
     ),
     (
         ClutterKind::Abstract,
-        &[
-            ("Art", &[]),
-            ("Graphics", &["Art"]),
-            ("Pattern", &[]),
-            ("Modern Art", &["Art"]),
-        ],
+        &[("Art", &[]), ("Graphics", &["Art"]), ("Pattern", &[]), ("Modern Art", &["Art"])],
     ),
     (
         ClutterKind::Chart,
-        &[
-            ("Page", &["Text"]),
-            ("Text", &[]),
-            ("Chart", &[]),
-            ("Bar Chart", &["Chart"]),
-        ],
+        &[("Page", &["Text"]), ("Text", &[]), ("Chart", &[]), ("Bar Chart", &["Chart"])],
     ),
 ];
 
@@ -144,33 +134,23 @@ pub(super) fn of_ship(kind: ShipKind, rng: &mut ChaCha8Rng) -> Vec<Label> {
         Label::new("Ship", between(rng, 70.0, 84.0), ship),
     ];
     let specific: &[(&str, &[&str])] = match kind {
-        ShipKind::Destroyer => &[
-            ("Military", &[]),
-            ("Navy", &["Military"]),
-            ("Destroyer", sort),
-        ],
+        ShipKind::Destroyer => &[("Military", &[]), ("Navy", &["Military"]), ("Destroyer", sort)],
         ShipKind::Freighter => &[("Freighter", sort), ("Barge", ship)],
         ShipKind::SailingShip => &[("Sailboat", ship), ("Mast", &[])],
-        ShipKind::Carrier => &[
-            ("Military", &[]),
-            ("Navy", &["Military"]),
-            ("Aircraft Carrier", sort),
-        ],
+        ShipKind::Carrier => {
+            &[("Military", &[]), ("Navy", &["Military"]), ("Aircraft Carrier", sort)]
+        }
     };
     labels.extend(
-        specific
-            .iter()
-            .map(|(name, parents)| Label::new(name, between(rng, 55.0, 75.0), parents)),
+        specific.iter().map(|(name, parents)| Label::new(name, between(rng, 55.0, 75.0), parents)),
     );
     ordered(labels)
 }
 
 /// The names of a kind of clutter, most confident first.
 pub(super) fn of_clutter(kind: ClutterKind, rng: &mut ChaCha8Rng) -> Vec<Label> {
-    let names = CLUTTER
-        .iter()
-        .find(|(known, _)| *known == kind)
-        .map_or(&[][..], |(_, names)| names);
+    let names =
+        CLUTTER.iter().find(|(known, _)| *known == kind).map_or(&[][..], |(_, names)| names);
     let mut confidence = between(rng, 90.0, 99.5);
     let mut labels = Vec::new();
     for (name, parents) in names {

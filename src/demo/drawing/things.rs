@@ -19,10 +19,7 @@ fn studio(canvas: &mut Canvas, rng: &mut ChaCha8Rng, paint: Colour) -> Pose {
     let (width, height) = (canvas.width as f32, canvas.height as f32);
     let size = height * between(rng, 0.6, 1.0);
     Pose {
-        at: (
-            width * between(rng, 0.35, 0.65),
-            height * between(rng, 0.42, 0.58),
-        ),
+        at: (width * between(rng, 0.35, 0.65), height * between(rng, 0.42, 0.58)),
         scale: (if rng.random_bool(0.5) { size } else { -size }, size),
         tilt: between(rng, -0.15, 0.15),
         light: [between(rng, 0.75, 1.05); 3],
@@ -36,11 +33,8 @@ pub(super) fn face(canvas: &mut Canvas, rng: &mut ChaCha8Rng) {
     let tone = between(rng, 0.35, 0.95);
     let skin = [tone, tone * 0.78, tone * 0.62];
     let hair = scaled([0.45, 0.3, 0.18], between(rng, 0.2, 1.6));
-    let (shirt, smile, wide) = (
-        any_colour(rng),
-        between(rng, -0.02, 0.05),
-        between(rng, 0.2, 0.26),
-    );
+    let (shirt, smile, wide) =
+        (any_colour(rng), between(rng, -0.02, 0.05), between(rng, 0.2, 0.26));
     let long = rng.random_bool(0.5);
     let mut pen = Pen::new(canvas, pose);
     pen.disc((0.0, -0.62), (0.5, 0.28), shirt);
@@ -55,17 +49,9 @@ pub(super) fn face(canvas: &mut Canvas, rng: &mut ChaCha8Rng) {
         pen.disc((x, 0.06), (0.019, 0.022), [0.15, 0.2, 0.25]);
         pen.line((x - 0.05, 0.115), (x + 0.05, 0.12), 0.016, hair);
     }
+    pen.shape(&[(0.0, 0.05), (-0.03, -0.06), (0.035, -0.06)], scaled(skin, 0.82));
     pen.shape(
-        &[(0.0, 0.05), (-0.03, -0.06), (0.035, -0.06)],
-        scaled(skin, 0.82),
-    );
-    pen.shape(
-        &[
-            (-0.09, -0.13 + smile),
-            (0.0, -0.13),
-            (0.09, -0.13 + smile),
-            (0.0, -0.17),
-        ],
+        &[(-0.09, -0.13 + smile), (0.0, -0.13), (0.09, -0.13 + smile), (0.0, -0.17)],
         [0.66, 0.25, 0.24],
     );
 }
@@ -80,11 +66,7 @@ pub(super) fn flower(canvas: &mut Canvas, rng: &mut ChaCha8Rng) {
     for k in 0..petals {
         let (sin, cos) = (k as f32 / petals as f32 * std::f32::consts::TAU).sin_cos();
         let shade = scaled(petal, 0.85 + 0.2 * sin.abs());
-        pen.disc(
-            (cos * reach * 0.8, sin * reach * 0.8),
-            (reach * 0.45, reach * 0.45),
-            shade,
-        );
+        pen.disc((cos * reach * 0.8, sin * reach * 0.8), (reach * 0.45, reach * 0.45), shade);
     }
     pen.disc((0.0, 0.0), (reach * 0.45, reach * 0.45), [0.85, 0.65, 0.12]);
 }
@@ -95,12 +77,7 @@ pub(super) fn fruit(canvas: &mut Canvas, rng: &mut ChaCha8Rng) {
     pose.tilt = 0.0;
     let (bowl, pieces) = (any_colour(rng), rng.random_range(3..8));
     let mut pen = Pen::new(canvas, pose);
-    pen.tower(
-        (-1.5, 1.5),
-        (-0.9, -0.2),
-        0.0,
-        scaled([0.5, 0.36, 0.24], between(rng, 0.6, 1.3)),
-    );
+    pen.tower((-1.5, 1.5), (-0.9, -0.2), 0.0, scaled([0.5, 0.36, 0.24], between(rng, 0.6, 1.3)));
     for _ in 0..pieces {
         let kinds = [
             [0.8, 0.12, 0.1],
@@ -118,17 +95,9 @@ pub(super) fn fruit(canvas: &mut Canvas, rng: &mut ChaCha8Rng) {
             (size * 0.22, size * 0.2),
             mix(paint, [1.0; 3], 0.6),
         );
-        pen.line(
-            (x, y + size * 0.9),
-            (x + 0.02, y + size * 1.25),
-            0.012,
-            [0.25, 0.2, 0.1],
-        );
+        pen.line((x, y + size * 0.9), (x + 0.02, y + size * 1.25), 0.012, [0.25, 0.2, 0.1]);
     }
-    pen.shape(
-        &[(-0.45, -0.05), (0.45, -0.05), (0.24, -0.36), (-0.24, -0.36)],
-        bowl,
-    );
+    pen.shape(&[(-0.45, -0.05), (0.45, -0.05), (0.24, -0.36), (-0.24, -0.36)], bowl);
 }
 
 pub(super) fn shapes(canvas: &mut Canvas, rng: &mut ChaCha8Rng) {
@@ -149,10 +118,7 @@ pub(super) fn shapes(canvas: &mut Canvas, rng: &mut ChaCha8Rng) {
             ),
             _ => {
                 let corner = |rng: &mut ChaCha8Rng| {
-                    (
-                        at.0 + between(rng, -size, size),
-                        at.1 + between(rng, -size, size),
-                    )
+                    (at.0 + between(rng, -size, size), at.1 + between(rng, -size, size))
                 };
                 let points: Vec<_> = (0..rng.random_range(3..6)).map(|_| corner(rng)).collect();
                 canvas.polygon(&points, colour, alpha);
@@ -193,12 +159,7 @@ pub(super) fn chart(canvas: &mut Canvas, rng: &mut ChaCha8Rng) {
             last = Some(here);
         } else {
             canvas.polygon(
-                &[
-                    (x, top),
-                    (x + step * 0.7, top),
-                    (x + step * 0.7, floor),
-                    (x, floor),
-                ],
+                &[(x, top), (x + step * 0.7, top), (x + step * 0.7, floor), (x, floor)],
                 paint,
                 1.0,
             );

@@ -32,12 +32,8 @@ struct Way<'a> {
 /// # Errors
 /// The service refuses a request or a job does not succeed; the message is the service's own.
 pub async fn run(options: &DemoOptions, base_url: &str, web: &SampleWeb) -> anyhow::Result<Report> {
-    let way = Way {
-        client: Client::new(base_url)?,
-        bars: MultiProgress::new(),
-        seed: options.seed,
-        web,
-    };
+    let way =
+        Way { client: Client::new(base_url)?, bars: MultiProgress::new(), seed: options.seed, web };
     summary::announce(web);
     let report = way.whole().await?;
     if let Some(path) = &options.json {
@@ -61,27 +57,17 @@ impl Way<'_> {
         let scraped = started.elapsed().as_secs_f64();
         let cleaning = self.clean(&dataset).await?;
         let cleaned = started.elapsed().as_secs_f64();
-        let images = self
-            .client
-            .list(&["images"], &[("dataset_id", &dataset)])
-            .await?;
+        let images = self.client.list(&["images"], &[("dataset_id", &dataset)]).await?;
         let snapshot = self.freeze(&dataset).await?;
         let frozen = started.elapsed().as_secs_f64();
         let run = self.train(&snapshot).await?;
         let trained = started.elapsed().as_secs_f64();
         let id = text(&run, "id")?;
-        let epochs = self
-            .client
-            .list(&["training-runs", &id, "epochs"], &[])
-            .await?;
-        let predictions = self
-            .client
-            .list(&["training-runs", &id, "predictions"], &[("split", "test")])
-            .await?;
+        let epochs = self.client.list(&["training-runs", &id, "epochs"], &[]).await?;
+        let predictions =
+            self.client.list(&["training-runs", &id, "predictions"], &[("split", "test")]).await?;
         let model = text(&run, "model_id")?;
-        self.client
-            .post(&["models", &model, "activate"], &json!({}))
-            .await?;
+        self.client.post(&["models", &model, "activate"], &json!({})).await?;
         let classified = self.classify_held_out().await?;
         let seconds = Seconds {
             scrape: scraped,
@@ -89,33 +75,21 @@ impl Way<'_> {
             train: trained - frozen,
             total: started.elapsed().as_secs_f64(),
         };
-        let findings = Findings {
-            dataset,
-            scrapes,
-            cleaning,
-            images,
-            snapshot,
-            run,
-            epochs,
-            predictions,
-        };
+        let findings =
+            Findings { dataset, scrapes, cleaning, images, snapshot, run, epochs, predictions };
         findings.report(self.web, classified, seconds)
     }
 
     /// A new dataset with a name of its own, and the references of each class.
     async fn create_dataset(&self) -> anyhow::Result<String> {
-        let millis = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |d| d.as_millis());
+        let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());
         let class = |class: &ClassPictures| json!({"name": class.name, "phrases": [class.phrase]});
         let classes: Vec<Value> = self.collection().classes.iter().map(class).collect();
         let body = json!({"name": format!("demo-{millis}"), "classes": classes});
         let dataset = self.client.create(&["datasets"], &body).await?;
         for class in &self.collection().classes {
             let parts = ["datasets", &dataset, "classes", &class.name, "references"];
-            self.client
-                .send_pictures(Method::PUT, &parts, &class.references)
-                .await?;
+            self.client.send_pictures(Method::PUT, &parts, &class.references).await?;
         }
         Ok(dataset)
     }
@@ -149,10 +123,7 @@ impl Way<'_> {
     async fn freeze(&self, dataset: &str) -> anyhow::Result<Value> {
         let bar = bar(&self.bars, "snapshot");
         let body = json!({"test_fraction": 0.2, "seed": self.seed});
-        let id = self
-            .client
-            .create(&["datasets", dataset, "snapshots"], &body)
-            .await?;
+        let id = self.client.create(&["datasets", dataset, "snapshots"], &body).await?;
         follow(&self.client, ("snapshots", &id), &bar).await
     }
 
@@ -173,10 +144,7 @@ impl Way<'_> {
         let mut answers = Vec::new();
         for class in &self.collection().classes {
             let picture = std::slice::from_ref(&class.held_out);
-            let answer = self
-                .client
-                .send_pictures(Method::POST, &["classify"], picture)
-                .await?;
+            let answer = self.client.send_pictures(Method::POST, &["classify"], picture).await?;
             answers.push(Classified {
                 class: text(&answer, "class")?,
                 probability: answer["probability"].as_f64().context("no probability")?,

@@ -19,10 +19,7 @@ use super::listing::{Fate, Hit};
 /// All paths of one host.
 pub(super) fn routes(shared: Shared, host: usize) -> Router {
     Router::new()
-        .route(
-            "/robots.txt",
-            get(|| async { "User-agent: *\nDisallow: /private/\n" }),
-        )
+        .route("/robots.txt", get(|| async { "User-agent: *\nDisallow: /private/\n" }))
         .fallback(
             move |State(web): State<Shared>, uri: Uri| async move { answer(&web, host, &uri) },
         )
@@ -34,9 +31,8 @@ fn answer(web: &Shared, host: usize, uri: &Uri) -> Answer {
     if let Some(hit) = web.listing.at(host, path) {
         return follow(web, hit);
     }
-    if let Some(target) = path
-        .strip_prefix("/final")
-        .and_then(|p| web.listing.at(super::BAD_HOST, p))
+    if let Some(target) =
+        path.strip_prefix("/final").and_then(|p| web.listing.at(super::BAD_HOST, p))
     {
         return picture(target.picture.bytes.clone());
     }
@@ -76,9 +72,7 @@ fn web_page(kind: &'static str) -> Answer {
 
 fn streamed(body: Body) -> Answer {
     let mut answer = Response::new(body);
-    answer
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg"));
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg"));
     answer
 }
 
@@ -92,9 +86,7 @@ fn broken_off(bytes: Bytes) -> Answer {
     });
     let half = start.chain(end);
     let mut answer = streamed(Body::from_stream(half));
-    answer
-        .headers_mut()
-        .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     answer
 }
 

@@ -104,18 +104,15 @@ impl Listing {
                 }
             }
             for picture in class.references.iter().chain([&class.held_out]) {
-                listing
-                    .pictures
-                    .insert(picture.sha256.clone(), Arc::new(picture.clone()));
+                listing.pictures.insert(picture.sha256.clone(), Arc::new(picture.clone()));
             }
             let mut rng = generator(seed, &class.name);
             let (faulty, files) = planted::faults(&class.name, &hits, &mut rng);
             for picture in &files {
                 listing.note(picture, (&class.name, Kind::Planted), &top);
             }
-            let (beyond_parsing, faulty): (Vec<Hit>, Vec<Hit>) = faulty
-                .into_iter()
-                .partition(|hit| hit.fate == Fate::BadTile);
+            let (beyond_parsing, faulty): (Vec<Hit>, Vec<Hit>) =
+                faulty.into_iter().partition(|hit| hit.fate == Fate::BadTile);
             hits.extend(faulty);
             hits.shuffle(&mut rng);
             // Not on the last page, which may have one tile: a page of bad tiles is a sign of another kind.
@@ -123,9 +120,7 @@ impl Listing {
                 hits.insert(rng.random_range(0..hits.len() / 2), tile);
             }
             let followed = hits.iter().filter(|hit| hit.fate != Fate::BadTile);
-            listing
-                .by_path
-                .extend(followed.map(|hit| ((hit.host, hit.path.clone()), hit.clone())));
+            listing.by_path.extend(followed.map(|hit| ((hit.host, hit.path.clone()), hit.clone())));
             listing.searches.insert(class.phrase.to_lowercase(), hits);
         }
         listing
@@ -138,21 +133,14 @@ impl Listing {
         top: &BTreeSet<String>,
     ) {
         let shares_tag = shares(&picture.labels, top);
-        let truth = Truth {
-            class: class.to_owned(),
-            kind,
-            shares_tag,
-        };
+        let truth = Truth { class: class.to_owned(), kind, shares_tag };
         self.truths.insert(picture.sha256.clone(), truth);
-        self.pictures
-            .insert(picture.sha256.clone(), picture.clone());
+        self.pictures.insert(picture.sha256.clone(), picture.clone());
     }
 
     /// The hits for a phrase; none for a phrase that no class has.
     pub fn search(&self, phrase: &str) -> &[Hit] {
-        self.searches
-            .get(&phrase.trim().to_lowercase())
-            .map_or(&[], Vec::as_slice)
+        self.searches.get(&phrase.trim().to_lowercase()).map_or(&[], Vec::as_slice)
     }
 
     /// The hit behind a path of a host.

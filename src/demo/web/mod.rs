@@ -1,7 +1,7 @@
 //! The sample web: a loopback internet with search pages, image hosts good and bad, and a tagger's stand-in.
 
 mod hosts;
-pub mod listing;
+pub(super) mod listing;
 mod planted;
 mod rekognition;
 mod search;
@@ -46,9 +46,7 @@ impl Inner {
             });
             self.listing.picture(sketches.nearest(bytes)?)
         });
-        picture
-            .map(|picture| picture.labels.clone())
-            .unwrap_or_default()
+        picture.map(|picture| picture.labels.clone()).unwrap_or_default()
     }
 }
 
@@ -75,10 +73,7 @@ impl SampleWeb {
         let shared = Arc::new(Inner {
             listing: Listing::new(&collection, TOP_K, seed),
             label_model_version: collection.label_model_version.clone(),
-            hosts: listeners
-                .iter()
-                .map(|(_, address)| address.clone())
-                .collect(),
+            hosts: listeners.iter().map(|(_, address)| address.clone()).collect(),
             sketches: OnceLock::new(),
             tagger_calls: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
@@ -91,13 +86,7 @@ impl SampleWeb {
         servers.push(serve(listener, search::routes(shared.clone())));
         let (listener, tagger) = bound().await?;
         servers.push(serve(listener, rekognition::routes(shared.clone())));
-        Ok(Self {
-            collection,
-            shared,
-            search,
-            tagger,
-            servers,
-        })
+        Ok(Self { collection, shared, search, tagger, servers })
     }
 
     /// Base URL of the search, for `SHIPSHAPE_BING_URL`.
@@ -112,12 +101,7 @@ impl SampleWeb {
 
     /// `host:port` of all servers, for `SHIPSHAPE_ALLOW_HOSTS`.
     pub fn allow_hosts(&self) -> Vec<String> {
-        self.shared
-            .hosts
-            .iter()
-            .chain([&self.search, &self.tagger])
-            .cloned()
-            .collect()
+        self.shared.hosts.iter().chain([&self.search, &self.tagger]).cloned().collect()
     }
 
     /// The pictures behind it.
@@ -133,10 +117,7 @@ impl SampleWeb {
     /// Calls of the stand-in so far, and how many of them it throttled.
     pub fn tagger_calls(&self) -> (u64, u64) {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        (
-            read(&self.shared.tagger_calls),
-            read(&self.shared.throttled),
-        )
+        (read(&self.shared.tagger_calls), read(&self.shared.throttled))
     }
 }
 
@@ -147,12 +128,8 @@ impl Drop for SampleWeb {
 }
 
 async fn bound() -> anyhow::Result<(TcpListener, String)> {
-    let listener = TcpListener::bind("127.0.0.1:0")
-        .await
-        .context("no free loopback port")?;
-    let address = listener
-        .local_addr()
-        .context("a bound socket has an address")?;
+    let listener = TcpListener::bind("127.0.0.1:0").await.context("no free loopback port")?;
+    let address = listener.local_addr().context("a bound socket has an address")?;
     Ok((listener, address.to_string()))
 }
 

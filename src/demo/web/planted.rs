@@ -75,11 +75,7 @@ fn following(class: &str, fate: Fate, index: usize, model: &Hit) -> Hit {
     let class: String = byte_serialize(class.as_bytes()).collect();
     let digit = char::from_digit(index as u32 % 16, 16).unwrap_or('0');
     Hit {
-        host: if behaves {
-            (model.host + 1) % GOOD_HOSTS
-        } else {
-            BAD_HOST
-        },
+        host: if behaves { (model.host + 1) % GOOD_HOSTS } else { BAD_HOST },
         path: format!("/{folder}/{class}/{index}.jpg"),
         title: model.title.clone(),
         engine_md5: format!("{digit:0>2}{}", &model.picture.sha256[34..64]),

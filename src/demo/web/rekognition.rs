@@ -71,35 +71,18 @@ async fn detect(State(web): State<Shared>, headers: HeaderMap, body: Bytes) -> R
             let answer =
                 json!({"__type": name, "Code": name, "Message": message, "message": message})
                     .to_string();
-            (
-                StatusCode::BAD_REQUEST,
-                KIND,
-                [("x-amzn-errortype", name)],
-                answer,
-            )
-                .into_response()
+            (StatusCode::BAD_REQUEST, KIND, [("x-amzn-errortype", name)], answer).into_response()
         }
     }
 }
 
 fn labels_for(web: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<Vec<Label>, Fault> {
-    let text = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|v| v.to_str().ok())
-            .unwrap_or_default()
-    };
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if text("x-amz-target") != "RekognitionService.DetectLabels" {
-        return Err(Fault(
-            "UnknownOperationException",
-            "the stand-in knows DetectLabels only",
-        ));
+        return Err(Fault("UnknownOperationException", "the stand-in knows DetectLabels only"));
     }
     if !text("authorization").starts_with("AWS4-HMAC-SHA256 ") {
-        return Err(Fault(
-            "MissingAuthenticationTokenException",
-            "Missing Authentication Token",
-        ));
+        return Err(Fault("MissingAuthenticationTokenException", "Missing Authentication Token"));
     }
     let call = web.tagger_calls.fetch_add(1, Ordering::Relaxed) + 1;
     if call >= THROTTLED.0 && (call - THROTTLED.0).is_multiple_of(THROTTLED.1) {
@@ -111,10 +94,10 @@ fn labels_for(web: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<Vec<Labe
     }
     let ask: Ask = serde_json::from_slice(body)
         .map_err(|_| Fault("SerializationException", "the request cannot be read"))?;
-    let encoded = ask.image.bytes.ok_or(Fault(
-        "InvalidS3ObjectException",
-        "the stand-in takes inline bytes only",
-    ))?;
+    let encoded = ask
+        .image
+        .bytes
+        .ok_or(Fault("InvalidS3ObjectException", "the stand-in takes inline bytes only"))?;
     let bytes = BASE64
         .decode(encoded)
         .map_err(|_| Fault("SerializationException", "Image.Bytes is not base64"))?;
@@ -127,38 +110,21 @@ fn labels_for(web: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<Vec<Labe
 }
 
 fn check(bytes: &[u8]) -> Result<(), Fault> {
-    const FORMAT: Fault = Fault(
-        "InvalidImageFormatException",
-        "Request has invalid image format",
-    );
+    const FORMAT: Fault = Fault("InvalidImageFormatException", "Request has invalid image format");
     if bytes.len() > LARGEST {
-        return Err(Fault(
-            "ImageTooLargeException",
-            "the image is larger than 5 MB",
-        ));
+        return Err(Fault("ImageTooLargeException", "the image is larger than 5 MB"));
     }
-    let reader = image::ImageReader::new(std::io::Cursor::new(bytes))
-        .with_guessed_format()
-        .ok();
+    let reader = image::ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format().ok();
     let reader = reader.ok_or(FORMAT)?;
-    if !matches!(
-        reader.format(),
-        Some(image::ImageFormat::Jpeg | image::ImageFormat::Png)
-    ) {
+    if !matches!(reader.format(), Some(image::ImageFormat::Jpeg | image::ImageFormat::Png)) {
         return Err(FORMAT);
     }
     let (width, height) = reader.into_dimensions().map_err(|_| FORMAT)?;
     if width.min(height) < SMALLEST_SIDE {
-        return Err(Fault(
-            "InvalidParameterException",
-            "Request has invalid image size",
-        ));
+        return Err(Fault("InvalidParameterException", "Request has invalid image size"));
     }
     if width.max(height) > LARGEST_SIDE {
-        return Err(Fault(
-            "ImageTooLargeException",
-            "the image has too many pixels",
-        ));
+        return Err(Fault("ImageTooLargeException", "the image has too many pixels"));
     }
     Ok(())
 }
@@ -175,23 +141,14 @@ impl Sketches {
         let known: HashMap<String, Sketch> = pictures
             .filter_map(|(bytes, sha256)| Some((sha256.to_owned(), sketch(bytes)?)))
             .collect();
-        Self(
-            known
-                .into_iter()
-                .map(|(sha256, sketch)| (sketch, sha256))
-                .collect(),
-        )
+        Self(known.into_iter().map(|(sha256, sketch)| (sketch, sha256)).collect())
     }
 
     /// The picture whose grey values differ least, at most 4 of 255 in the mean.
     pub(super) fn nearest(&self, bytes: &[u8]) -> Option<&str> {
         let wanted = sketch(bytes)?;
         let apart = |other: &Sketch| -> u32 {
-            wanted
-                .iter()
-                .zip(other)
-                .map(|(a, b)| u32::from(a.abs_diff(*b)))
-                .sum()
+            wanted.iter().zip(other).map(|(a, b)| u32::from(a.abs_diff(*b))).sum()
         };
         let (sketch, sha256) = self.0.iter().min_by_key(|(sketch, _)| apart(sketch))?;
         (apart(sketch) <= 4 * 256).then_some(sha256)

@@ -50,11 +50,8 @@ async fn page(State(web): State<Shared>, Query(ask): Query<Ask>) -> Html<String>
     } else {
         String::new()
     };
-    let items: String = tiles
-        .iter()
-        .enumerate()
-        .map(|(i, hit)| tile(hit, from + i, &query, &web.hosts))
-        .collect();
+    let items: String =
+        tiles.iter().enumerate().map(|(i, hit)| tile(hit, from + i, &query, &web.hosts)).collect();
     Html(format!(
         r#"<div id="mmComponent_images_1"{more}><ul class="dgControl_list ">{items}</ul></div>"#
     ))
@@ -64,10 +61,8 @@ fn tile(hit: &Hit, index: usize, query: &str, hosts: &[String]) -> String {
     let host = &hosts[hit.host];
     let digest = hex::decode(&hit.engine_md5).unwrap_or_default();
     let (cid, oip) = (BASE64.encode(&digest[..6]), BASE64.encode(&digest));
-    let (murl, purl) = (
-        format!("http://{host}{}", hit.path),
-        format!("http://{host}/page/{index}.html"),
-    );
+    let (murl, purl) =
+        (format!("http://{host}{}", hit.path), format!("http://{host}/page/{index}.html"));
     let mid = hit.picture.sha256[..40].to_uppercase();
     let metadata = json!({
         "sid": "", "cid": cid, "purl": purl, "murl": murl,
@@ -80,11 +75,7 @@ fn tile(hit: &Hit, index: usize, query: &str, hosts: &[String]) -> String {
         _ => escaped(&metadata.to_string()),
     };
     // Neither the order of the attributes nor their quotes are fixed.
-    let m = if index % 4 == 3 {
-        format!("m='{m}'")
-    } else {
-        format!(r#"m="{m}""#)
-    };
+    let m = if index % 4 == 3 { format!("m='{m}'") } else { format!(r#"m="{m}""#) };
     let (width, height) = size_of(hit);
     let media: String = byte_serialize(murl.as_bytes()).collect();
     let href = format!(

@@ -93,28 +93,19 @@ impl Bundle {
     pub fn open(bytes: &[u8], expected_sha256: &str) -> Result<Self, BundleError> {
         let found = sha256(bytes);
         if found != expected_sha256 {
-            return Err(BundleError::Digest {
-                expected: expected_sha256.to_owned(),
-                found,
-            });
+            return Err(BundleError::Digest { expected: expected_sha256.to_owned(), found });
         }
         let file = WeightsFile::parse(bytes)?;
         let metadata = Self::metadata(&file.document)?;
         let specs = metadata.architecture.variables();
-        let expected: Vec<_> = specs
-            .iter()
-            .map(|spec| (spec.name.clone(), spec.shape.clone()))
-            .collect();
+        let expected: Vec<_> =
+            specs.iter().map(|spec| (spec.name.clone(), spec.shape.clone())).collect();
         let mut variables = Vec::new();
         for (spec, data) in specs.into_iter().zip(file.read(&expected)?) {
             if spec.fan.is_some() && data.iter().all(|value| *value == 0.0) {
                 return Err(BundleError::AllZero(spec.name));
             }
-            variables.push(Variable {
-                name: spec.name,
-                shape: spec.shape,
-                data,
-            });
+            variables.push(Variable { name: spec.name, shape: spec.shape, data });
         }
         let network = Network::with_variables(&metadata.architecture, variables);
         Ok(Self { metadata, network })
@@ -138,10 +129,7 @@ impl Bundle {
         names.dedup();
         let outputs = metadata.architecture.classes;
         if metadata.classes.len() != outputs || names.len() != outputs {
-            return Err(BundleError::Classes {
-                names: metadata.classes.len(),
-                outputs,
-            });
+            return Err(BundleError::Classes { names: metadata.classes.len(), outputs });
         }
         Ok(metadata)
     }
@@ -156,11 +144,7 @@ impl Bundle {
 }
 
 fn entry(variable: &Variable) -> Entry<'_> {
-    Entry {
-        name: variable.name.clone(),
-        shape: &variable.shape,
-        data: &variable.data,
-    }
+    Entry { name: variable.name.clone(), shape: &variable.shape, data: &variable.data }
 }
 
 #[cfg(test)]

@@ -14,10 +14,7 @@ fn bundle() -> Bundle {
         seed: 7,
         recipe: serde_json::json!({"epochs": 3}),
     };
-    Bundle {
-        metadata,
-        network: Network::new(&tiny(), Initializer::GlorotUniform, 7),
-    }
+    Bundle { metadata, network: Network::new(&tiny(), Initializer::GlorotUniform, 7) }
 }
 
 fn open(bytes: &[u8]) -> Result<Bundle, BundleError> {
@@ -53,39 +50,22 @@ fn every_truncation_and_flipped_bit_is_refused() {
     let bytes = bundle().save();
     let digest = sha256(&bytes);
     for at in (0..bytes.len()).step_by(97) {
-        assert!(matches!(
-            Bundle::open(&bytes[..at], &digest),
-            Err(BundleError::Digest { .. })
-        ));
-        assert!(
-            open(&bytes[..at]).is_err(),
-            "truncated at {at} with a digest that fits"
-        );
+        assert!(matches!(Bundle::open(&bytes[..at], &digest), Err(BundleError::Digest { .. })));
+        assert!(open(&bytes[..at]).is_err(), "truncated at {at} with a digest that fits");
         let mut flipped = bytes.clone();
         flipped[at] ^= 1 << (at % 8);
-        assert!(matches!(
-            Bundle::open(&flipped, &digest),
-            Err(BundleError::Digest { .. })
-        ));
+        assert!(matches!(Bundle::open(&flipped, &digest), Err(BundleError::Digest { .. })));
         // With a digest that fits, a flipped weight may pass, but nothing panics.
         drop(open(&flipped));
     }
     let mut longer = bytes;
     longer.push(0);
-    assert!(matches!(
-        open(&longer),
-        Err(BundleError::File(FileError::Broken(_)))
-    ));
+    assert!(matches!(open(&longer), Err(BundleError::File(FileError::Broken(_)))));
 }
 
 #[test]
 fn hostile_headers_are_refused() {
-    let mut lies = vec![
-        vec![],
-        vec![0; 7],
-        u64::MAX.to_le_bytes().to_vec(),
-        raw("", 0),
-    ];
+    let mut lies = vec![vec![], vec![0; 7], u64::MAX.to_le_bytes().to_vec(), raw("", 0)];
     lies.push((1u64 << 63).to_le_bytes().to_vec());
     lies.push(100_000_001u64.to_le_bytes().to_vec());
     lies.push(500_000u64.to_le_bytes().to_vec());
@@ -115,25 +95,16 @@ fn hostile_headers_are_refused() {
         assert!(matches!(open(&bytes), Err(BundleError::File(_))), "{head}");
     }
     let plain = raw(&format!("{{{}}}", tensor("F32", "[2]", "[0,8]")), 8);
-    assert!(matches!(
-        open(&plain),
-        Err(BundleError::File(FileError::Document(_)))
-    ));
+    assert!(matches!(open(&plain), Err(BundleError::File(FileError::Document(_)))));
 }
 
 #[test]
 fn other_formats_are_named() {
-    for magic in [
-        &b"PK\x03\x04aaaaaaaa"[..],
-        b"\x80\x02aaaaaaaa",
-        b"\x89HDF\r\n\x1a\n",
-        b"GGUFaaaaa",
-    ] {
+    for magic in
+        [&b"PK\x03\x04aaaaaaaa"[..], b"\x80\x02aaaaaaaa", b"\x89HDF\r\n\x1a\n", b"GGUFaaaaa"]
+    {
         let error = open(magic).unwrap_err();
-        assert!(
-            matches!(error, BundleError::File(FileError::OtherFormat(_))),
-            "{error}"
-        );
+        assert!(matches!(error, BundleError::File(FileError::OtherFormat(_))), "{error}");
     }
 }
 
@@ -164,13 +135,7 @@ fn descriptions_outside_the_rules_are_refused() {
     let version = changed(|b| b.metadata.format_version = 9).unwrap_err();
     assert_eq!(version, BundleError::Version(9));
     let classes = changed(|b| b.metadata.classes.truncate(2)).unwrap_err();
-    assert_eq!(
-        classes,
-        BundleError::Classes {
-            names: 2,
-            outputs: 3
-        }
-    );
+    assert_eq!(classes, BundleError::Classes { names: 2, outputs: 3 });
     let twice = changed(|b| b.metadata.classes[1] = "a".into()).unwrap_err();
     assert!(matches!(twice, BundleError::Classes { .. }));
     let huge = changed(|b| b.metadata.architecture.conv[0] = 1 << 40).unwrap_err();

@@ -52,45 +52,27 @@ impl Workspace {
         let width = gradient.len() / count;
         let (outputs, winners) = (&self.outputs, &self.winners);
         let used = count.div_ceil(CHUNK);
-        self.chunks[..used]
-            .par_iter_mut()
-            .enumerate()
-            .for_each(|(at, chunk)| {
-                for (weights, bias) in &mut chunk.sums {
-                    weights.fill(0.0);
-                    bias.fill(0.0);
-                }
-                for index in at * CHUNK..count.min((at + 1) * CHUNK) {
-                    let picture = Picture {
-                        index,
-                        input: &pixels[index * length..][..length],
-                    };
-                    chunk.upper.clear();
-                    chunk
-                        .upper
-                        .extend_from_slice(&gradient[index * width..][..width]);
-                    let mask = |layer| position.mask(layer, index);
-                    backward_picture(network, (outputs, winners), picture, chunk, mask);
-                }
-            });
+        self.chunks[..used].par_iter_mut().enumerate().for_each(|(at, chunk)| {
+            for (weights, bias) in &mut chunk.sums {
+                weights.fill(0.0);
+                bias.fill(0.0);
+            }
+            for index in at * CHUNK..count.min((at + 1) * CHUNK) {
+                let picture = Picture { index, input: &pixels[index * length..][..length] };
+                chunk.upper.clear();
+                chunk.upper.extend_from_slice(&gradient[index * width..][..width]);
+                let mask = |layer| position.mask(layer, index);
+                backward_picture(network, (outputs, winners), picture, chunk, mask);
+            }
+        });
         let chunks = &self.chunks[..used];
-        let layers = self
-            .gradients
-            .par_chunks_mut(2)
-            .take(self.winners.len())
-            .enumerate();
+        let layers = self.gradients.par_chunks_mut(2).take(self.winners.len()).enumerate();
         layers.for_each(|(block, pair)| {
             let (weights, bias) = pair.split_at_mut(1);
             weights[0].fill(0.0);
             bias[0].fill(0.0);
-            add_in_order(
-                &mut weights[0],
-                chunks.iter().map(|c| c.sums[block].0.as_slice()),
-            );
-            add_in_order(
-                &mut bias[0],
-                chunks.iter().map(|c| c.sums[block].1.as_slice()),
-            );
+            add_in_order(&mut weights[0], chunks.iter().map(|c| c.sums[block].0.as_slice()));
+            add_in_order(&mut bias[0], chunks.iter().map(|c| c.sums[block].1.as_slice()));
         });
     }
 }
@@ -124,11 +106,7 @@ fn backward_picture(
     mask: impl Fn(u64) -> MaskKey,
 ) {
     let mut block = winners.len();
-    for (at, layer) in network.layers[..network.first_dense()]
-        .iter()
-        .enumerate()
-        .rev()
-    {
+    for (at, layer) in network.layers[..network.first_dense()].iter().enumerate().rev() {
         let shape = match layer {
             Layer::Conv(shape) => shape,
             Layer::Dropout { rate, number } => {
@@ -139,9 +117,7 @@ fn backward_picture(
         };
         block -= 1;
         let below = network.layers[..at].iter().rev().find_map(super::as_conv);
-        let input = below.map_or(picture.input, |below| {
-            picture.part(&outputs[block - 1], below)
-        });
+        let input = below.map_or(picture.input, |below| picture.part(&outputs[block - 1], below));
         let incoming = Incoming {
             input,
             weights: network.kernel(block).weights,
@@ -151,16 +127,7 @@ fn backward_picture(
         chunk.lower.resize(shape.input_len(), 0.0);
         let (weights, bias) = &mut chunk.sums[block];
         let input = below.is_some().then_some(&mut chunk.lower[..]);
-        conv::backward(
-            shape,
-            incoming,
-            Gradients {
-                weights,
-                bias,
-                input,
-            },
-            &mut chunk.scratch,
-        );
+        conv::backward(shape, incoming, Gradients { weights, bias, input }, &mut chunk.scratch);
         std::mem::swap(&mut chunk.upper, &mut chunk.lower);
     }
 }

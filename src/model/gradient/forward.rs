@@ -29,10 +29,7 @@ impl Workspace {
                 picture.push(part);
             }
         }
-        let chunks = pictures
-            .par_chunks_mut(CHUNK)
-            .zip(&mut self.chunks)
-            .enumerate();
+        let chunks = pictures.par_chunks_mut(CHUNK).zip(&mut self.chunks).enumerate();
         chunks.for_each(|(at, (pictures, chunk))| {
             for (offset, outputs) in pictures.iter_mut().enumerate() {
                 let index = at * CHUNK + offset;

@@ -25,12 +25,7 @@ pub struct Position {
 impl Position {
     fn mask(self, layer: u64, offset: usize) -> MaskKey {
         let position = self.example + offset as u64;
-        MaskKey {
-            seed: self.seed,
-            epoch: self.epoch,
-            layer,
-            position,
-        }
+        MaskKey { seed: self.seed, epoch: self.epoch, layer, position }
     }
 }
 
@@ -82,17 +77,10 @@ impl Workspace {
                 }
             }
         }
-        let chunk = |_| Chunk {
-            sums: sums.clone(),
-            ..Chunk::default()
-        };
+        let chunk = |_| Chunk { sums: sums.clone(), ..Chunk::default() };
         Self {
             batch,
-            gradients: network
-                .variables
-                .iter()
-                .map(|v| vec![0.0; v.data.len()])
-                .collect(),
+            gradients: network.variables.iter().map(|v| vec![0.0; v.data.len()]).collect(),
             outputs,
             descending: (Vec::new(), Vec::new()),
             winners,
@@ -117,21 +105,13 @@ impl Workspace {
         let logits = self.forward_dense(network, count, position);
         let classes = network.architecture.classes;
         let rows = logits.chunks_exact(classes).zip(labels);
-        let sum: f64 = rows
-            .clone()
-            .map(|(row, label)| loss::cross_entropy(row, *label))
-            .sum();
-        let correct = rows
-            .filter(|(row, label)| loss::best_class(row) == **label)
-            .count();
+        let sum: f64 = rows.clone().map(|(row, label)| loss::cross_entropy(row, *label)).sum();
+        let correct = rows.filter(|(row, label)| loss::best_class(row) == **label).count();
         self.descending.0 = logits;
         loss::gradient(&mut self.descending.0, labels);
         self.backward_dense(network, count, position);
         self.backward_convolutions(network, pixels, position);
-        BatchResult {
-            loss: sum / count as f64,
-            correct,
-        }
+        BatchResult { loss: sum / count as f64, correct }
     }
 }
 

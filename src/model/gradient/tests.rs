@@ -5,23 +5,13 @@ use super::super::network::tests::noise;
 use super::*;
 use crate::nn::init::Initializer;
 
-const POSITION: Position = Position {
-    seed: 3,
-    epoch: 1,
-    example: 40,
-};
+const POSITION: Position = Position { seed: 3, epoch: 1, example: 40 };
 const LABELS: [u32; 5] = [0, 2, 1, 1, 0];
 
 /// Three blocks of different sizes, so that scratch memory is reused across shapes.
 fn deep() -> Architecture {
     let (conv, dense, dropout) = (vec![4, 6, 3], vec![6], vec![0.1, 0.2, 0.5]);
-    Architecture {
-        image_size: 22,
-        conv,
-        dense,
-        dropout,
-        classes: 3,
-    }
+    Architecture { image_size: 22, conv, dense, dropout, classes: 3 }
 }
 
 fn network() -> Network {
@@ -66,10 +56,7 @@ fn every_variable_s_gradient_matches_finite_differences() {
 fn the_gradients_are_the_same_bits_for_any_number_of_threads() {
     let (network, pixels) = (network(), noise(5, &deep()));
     let run = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let mut workspace = Workspace::new(&network, 5);
             let result = workspace.run(&network, &pixels, &LABELS, POSITION);

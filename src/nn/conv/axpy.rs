@@ -60,12 +60,7 @@ impl<T> Part<T> {
     /// The columns of one kernel row, of `len` numbers, in rows of three kernel rows.
     pub(super) fn kernel_row(data: T, index: usize, len: usize) -> Self {
         let (width, start) = (3 * len, index * len);
-        Self {
-            data,
-            width,
-            start,
-            len,
-        }
+        Self { data, width, start, len }
     }
 }
 
@@ -110,12 +105,7 @@ mod x86 {
 
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn gather(nonzero: &Nonzero, rows: &[f32], sums: Part<&mut [f32]>) {
-        let Part {
-            data,
-            width: stride,
-            start: first,
-            len,
-        } = sums;
+        let Part { data, width: stride, start: first, len } = sums;
         for (block, width) in blocks(len) {
             for map in 0..nonzero.maps() {
                 let start = map * stride + first + block;
@@ -225,9 +215,8 @@ mod x86 {
         #[test]
         fn blocks_cover_every_column_once() {
             for len in [1, 7, 9, 27, 96, 105, 192, 384, 500] {
-                let columns: Vec<_> = super::blocks(len)
-                    .flat_map(|(at, width)| at..at + width)
-                    .collect();
+                let columns: Vec<_> =
+                    super::blocks(len).flat_map(|(at, width)| at..at + width).collect();
                 assert_eq!(columns, (0..len).collect::<Vec<_>>());
             }
         }

@@ -18,34 +18,18 @@ pub(super) fn backward(
     (from, mut into): (Incoming<'_>, Gradients<'_>),
     scratch: &mut Scratch,
 ) {
-    let Scratch {
-        band,
-        flipped,
-        sums,
-        nonzero,
-    } = scratch;
+    let Scratch { band, flipped, sums, nonzero } = scratch;
     let (row, segment) = (shape.width * shape.input_maps, 3 * shape.input_maps);
     let joined = segment < SHORT;
-    let width = if joined {
-        (3 * segment).next_multiple_of(8)
-    } else {
-        3 * segment
-    };
+    let width = if joined { (3 * segment).next_multiple_of(8) } else { 3 * segment };
     let sums = grown(sums, shape.output_maps * width);
     sums.fill(0.0);
     if let Some(input) = into.input.as_deref_mut() {
         input.fill(0.0);
-        turn(
-            from.weights,
-            shape.output_maps,
-            grown(flipped, shape.weight_len()),
-        );
+        turn(from.weights, shape.output_maps, grown(flipped, shape.weight_len()));
     }
     let pooled_row = shape.pooled_width() * shape.output_maps;
-    let rows = from
-        .gradient
-        .chunks_exact(pooled_row)
-        .zip(from.winners.chunks_exact(pooled_row));
+    let rows = from.gradient.chunks_exact(pooled_row).zip(from.winners.chunks_exact(pooled_row));
     for (at, (gradient, winners)) in rows.enumerate() {
         let first = 2 * at * row;
         if let Some(input) = into.input.as_deref_mut() {
@@ -59,12 +43,7 @@ pub(super) fn backward(
             nonzero.list(shape, gradient, winners, width);
             let patches = grown(band, 2 * shape.width * width);
             join(shape, &from.input[first..], width, patches);
-            let sums = Part {
-                data: &mut *sums,
-                width,
-                start: 0,
-                len: width,
-            };
+            let sums = Part { data: &mut *sums, width, start: 0, len: width };
             unit.gather(nonzero, patches, sums);
         } else {
             if into.input.is_none() {
@@ -103,19 +82,12 @@ fn join(shape: &ConvShape, input: &[f32], width: usize, patches: &mut [f32]) {
     for (conv_row, patches) in patches.chunks_exact_mut(shape.width * width).enumerate() {
         for kernel_row in 0..3 {
             let source = &input[(conv_row + kernel_row) * row..][..row];
-            let columns = patches
-                .chunks_exact_mut(width)
-                .take(shape.width - 2)
-                .enumerate();
+            let columns = patches.chunks_exact_mut(width).take(shape.width - 2).enumerate();
             for (column, patch) in columns {
                 let from = &source[column * shape.input_maps..];
                 let to = &mut patch[kernel_row * segment..];
                 // Twelve numbers in one move; the three too many are overwritten next.
-                match (
-                    segment,
-                    from.first_chunk::<12>(),
-                    to.first_chunk_mut::<12>(),
-                ) {
+                match (segment, from.first_chunk::<12>(), to.first_chunk_mut::<12>()) {
                     (9, Some(from), Some(to)) => *to = *from,
                     _ => to[..segment].copy_from_slice(&from[..segment]),
                 }

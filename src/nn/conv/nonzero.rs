@@ -59,12 +59,7 @@ mod tests {
 
     #[test]
     fn dead_and_zero_gradients_are_left_out() {
-        let shape = ConvShape {
-            height: 4,
-            width: 8,
-            input_maps: 1,
-            output_maps: 2,
-        };
+        let shape = ConvShape { height: 4, width: 8, input_maps: 1, output_maps: 2 };
         let mut nonzero = Nonzero::default();
         let gradient = [1.0, 2.0, 3.0, 0.0, 5.0, 6.0];
         nonzero.list(&shape, &gradient, &[0, 1, DEAD, 2, 3, 2], 10);

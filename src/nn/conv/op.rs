@@ -28,10 +28,7 @@ impl ConvPool {
 
     /// For the first layer: its input is data and gets no gradient.
     pub fn first() -> Self {
-        Self {
-            skip_input: true,
-            ..Self::default()
-        }
+        Self { skip_input: true, ..Self::default() }
     }
 }
 
@@ -50,15 +47,7 @@ fn sizes(input: &[usize], weights: &[usize], bias: &[usize]) -> Result<(usize, C
     if height < 4 || width < 4 || rows != 9 * input_maps || bias != [output_maps] {
         bail!("conv_pool: shapes {input:?}, {weights:?} and {bias:?} do not fit");
     }
-    Ok((
-        count,
-        ConvShape {
-            height,
-            width,
-            input_maps,
-            output_maps,
-        },
-    ))
+    Ok((count, ConvShape { height, width, input_maps, output_maps }))
 }
 
 impl CustomOp3 for ConvPool {
@@ -83,21 +72,15 @@ impl CustomOp3 for ConvPool {
         };
         let length = shape.output_len();
         let (mut output, mut winners) = (vec![0.0; count * length], vec![0; count * length]);
-        let pictures = output
-            .par_chunks_mut(length)
-            .zip(winners.par_chunks_mut(length));
-        pictures
-            .zip(contiguous(x, x_layout)?.par_chunks(shape.input_len()))
-            .for_each_init(Scratch::default, |scratch, (output, x)| {
+        let pictures = output.par_chunks_mut(length).zip(winners.par_chunks_mut(length));
+        pictures.zip(contiguous(x, x_layout)?.par_chunks(shape.input_len())).for_each_init(
+            Scratch::default,
+            |scratch, (output, x)| {
                 forward(&shape, x, kernel, output, scratch);
-            });
-        *self.winners.lock().expect("no holder can panic") = winners;
-        let dims = (
-            count,
-            shape.pooled_height(),
-            shape.pooled_width(),
-            shape.output_maps,
+            },
         );
+        *self.winners.lock().expect("no holder can panic") = winners;
+        let dims = (count, shape.pooled_height(), shape.pooled_width(), shape.output_maps);
         Ok((CpuStorage::F32(output), dims.into()))
     }
 
@@ -137,11 +120,7 @@ impl CustomOp3 for ConvPool {
                         winners: &winners[outputs],
                     };
                     let (weights, bias) = (&mut sums.0[..], &mut sums.1[..]);
-                    let into = Gradients {
-                        weights,
-                        bias,
-                        input: target.as_deref_mut(),
-                    };
+                    let into = Gradients { weights, bias, input: target.as_deref_mut() };
                     backward(&shape, incoming, into, &mut scratch);
                 }
                 sums
@@ -151,16 +130,9 @@ impl CustomOp3 for ConvPool {
         add_in_order(&mut dw, partial.iter().map(|sums| sums.0.as_slice()));
         add_in_order(&mut db, partial.iter().map(|sums| sums.1.as_slice()));
         let device = x.device();
-        let dx = if self.skip_input {
-            None
-        } else {
-            Some(Tensor::from_vec(dx, x.shape(), device)?)
-        };
+        let dx =
+            if self.skip_input { None } else { Some(Tensor::from_vec(dx, x.shape(), device)?) };
         let dw = Tensor::from_vec(dw, weights.shape(), device)?;
-        Ok((
-            dx,
-            Some(dw),
-            Some(Tensor::from_vec(db, bias.shape(), device)?),
-        ))
+        Ok((dx, Some(dw), Some(Tensor::from_vec(db, bias.shape(), device)?)))
     }
 }

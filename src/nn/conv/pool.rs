@@ -121,20 +121,12 @@ fn unpool_avx2(pooled: (&[f32], &[u8]), maps: usize, rows: (&mut [f32], &mut [f3
     unpool_body(pooled, maps, rows);
 }
 
-#[expect(
-    clippy::inline_always,
-    reason = "takes on its caller's instruction set"
-)]
+#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
 fn pool_body(rows: (&[f32], &[f32]), bias: &[f32], output: &mut [f32], winners: &mut [u8]) {
     let maps = bias.len();
-    let pixels = rows
-        .0
-        .chunks_exact(2 * maps)
-        .zip(rows.1.chunks_exact(2 * maps));
-    let outputs = output
-        .chunks_exact_mut(maps)
-        .zip(winners.chunks_exact_mut(maps));
+    let pixels = rows.0.chunks_exact(2 * maps).zip(rows.1.chunks_exact(2 * maps));
+    let outputs = output.chunks_exact_mut(maps).zip(winners.chunks_exact_mut(maps));
     for ((top, bottom), (output, winners)) in pixels.zip(outputs) {
         let four = (top.split_at(maps), bottom.split_at(maps));
         let whole = maps - maps % LANES;
@@ -150,10 +142,7 @@ fn pool_body(rows: (&[f32], &[f32]), bias: &[f32], output: &mut [f32], winners: 
 /// The four sources of one output pixel: top left and right, bottom left and right.
 type Four<'a> = ((&'a [f32], &'a [f32]), (&'a [f32], &'a [f32]));
 
-#[expect(
-    clippy::inline_always,
-    reason = "takes on its caller's instruction set"
-)]
+#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
 fn pool_lanes<const N: usize>(
     four: Four<'_>,
@@ -169,11 +158,7 @@ fn pool_lanes<const N: usize>(
         for lane in 0..N {
             let wins = source[lane] > best[lane];
             best[lane] = if wins { source[lane] } else { best[lane] };
-            winner[lane] = if wins {
-                number as u32 + 1
-            } else {
-                winner[lane]
-            };
+            winner[lane] = if wins { number as u32 + 1 } else { winner[lane] };
         }
     }
     let bias: [f32; N] = lanes(bias, at);
@@ -186,10 +171,7 @@ fn pool_lanes<const N: usize>(
     }
 }
 
-#[expect(
-    clippy::inline_always,
-    reason = "takes on its caller's instruction set"
-)]
+#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
 fn unpool_body(pooled: (&[f32], &[u8]), maps: usize, (upper, lower): (&mut [f32], &mut [f32])) {
     let used = pooled.0.len() * 2;
@@ -210,10 +192,7 @@ fn unpool_body(pooled: (&[f32], &[u8]), maps: usize, (upper, lower): (&mut [f32]
     }
 }
 
-#[expect(
-    clippy::inline_always,
-    reason = "takes on its caller's instruction set"
-)]
+#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
 fn lanes<const N: usize>(source: &[f32], at: usize) -> [f32; N] {
     let mut copy = [0.0; N];
@@ -228,9 +207,7 @@ mod tests {
     fn noise(len: usize, seed: u64) -> Vec<f32> {
         let mut stream = crate::nn::rng::Stream::new(seed, crate::nn::rng::Purpose::Initial, 0, 0);
         // Coarse values make ties, which is where paths could disagree.
-        (0..len)
-            .map(|_| (stream.between(-4.0, 4.0)).round() / 2.0)
-            .collect()
+        (0..len).map(|_| (stream.between(-4.0, 4.0)).round() / 2.0).collect()
     }
 
     fn paths() -> Vec<Isa> {

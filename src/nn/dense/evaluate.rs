@@ -15,17 +15,15 @@ const LANES: usize = 16;
 /// One example gives the same bits alone and in any batch, on every instruction set.
 pub fn evaluate(shape: DenseShape, x: &[f32], (w, b): (&[f32], &[f32]), y: &mut [f32], relu: bool) {
     let DenseShape { inputs, outputs } = shape;
-    y.par_chunks_mut(ROWS * outputs)
-        .zip(x.par_chunks(ROWS * inputs))
-        .for_each(|(y, x)| {
-            for row in y.chunks_exact_mut(outputs) {
-                row.copy_from_slice(b);
-            }
-            add_products(shape, x, w, y);
-            if relu {
-                cut(y);
-            }
-        });
+    y.par_chunks_mut(ROWS * outputs).zip(x.par_chunks(ROWS * inputs)).for_each(|(y, x)| {
+        for row in y.chunks_exact_mut(outputs) {
+            row.copy_from_slice(b);
+        }
+        add_products(shape, x, w, y);
+        if relu {
+            cut(y);
+        }
+    });
 }
 
 fn add_products(shape: DenseShape, x: &[f32], w: &[f32], y: &mut [f32]) {
@@ -44,10 +42,7 @@ fn add_products_avx2(shape: DenseShape, x: &[f32], w: &[f32], y: &mut [f32]) {
     add_products_body(shape, x, w, y);
 }
 
-#[expect(
-    clippy::inline_always,
-    reason = "takes on its caller's instruction set"
-)]
+#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
 fn add_products_body(shape: DenseShape, x: &[f32], w: &[f32], y: &mut [f32]) {
     let DenseShape { inputs, outputs } = shape;
@@ -68,10 +63,7 @@ fn add_products_body(shape: DenseShape, x: &[f32], w: &[f32], y: &mut [f32]) {
     }
 }
 
-#[expect(
-    clippy::inline_always,
-    reason = "takes on its caller's instruction set"
-)]
+#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
 fn add_block<const R: usize, const N: usize>(
     (inputs, outputs): (usize, usize),

@@ -33,19 +33,9 @@ pub fn forward(shape: DenseShape, x: &[f32], (w, b): (&[f32], &[f32]), y: &mut [
         .enumerate()
         .map(|(piece, w)| {
             let mut part = vec![0.0; y.len()];
-            let size = Size {
-                m: count,
-                n: outputs,
-                k: w.len() / outputs,
-            };
+            let size = Size { m: count, n: outputs, k: w.len() / outputs };
             let x = Matrix::by_rows(&x[piece * PIECE..], inputs);
-            multiply(
-                size,
-                x,
-                Matrix::by_rows(w, outputs),
-                &mut part,
-                Into::Replace,
-            );
+            multiply(size, x, Matrix::by_rows(w, outputs), &mut part, Into::Replace);
             part
         })
         .collect();
@@ -85,34 +75,18 @@ pub fn backward(
 ) {
     let DenseShape { inputs, outputs } = shape;
     let count = from.dy.len() / outputs;
-    dw.par_chunks_mut(PIECE * outputs)
-        .enumerate()
-        .for_each(|(piece, dw)| {
-            let size = Size {
-                m: dw.len() / outputs,
-                n: outputs,
-                k: count,
-            };
-            let x = Matrix::transposed(&from.x[piece * PIECE..], inputs);
-            multiply(
-                size,
-                x,
-                Matrix::by_rows(from.dy, outputs),
-                dw,
-                Into::Replace,
-            );
-        });
+    dw.par_chunks_mut(PIECE * outputs).enumerate().for_each(|(piece, dw)| {
+        let size = Size { m: dw.len() / outputs, n: outputs, k: count };
+        let x = Matrix::transposed(&from.x[piece * PIECE..], inputs);
+        multiply(size, x, Matrix::by_rows(from.dy, outputs), dw, Into::Replace);
+    });
     db.fill(0.0);
     add_in_order(db, from.dy.chunks_exact(outputs));
     if let Some(dx) = dx {
         dx.par_chunks_mut(super::CHUNK * inputs)
             .zip(from.dy.par_chunks(super::CHUNK * outputs))
             .for_each(|(dx, dy)| {
-                let size = Size {
-                    m: dx.len() / inputs,
-                    n: inputs,
-                    k: outputs,
-                };
+                let size = Size { m: dx.len() / inputs, n: inputs, k: outputs };
                 let w = Matrix::transposed(from.w, outputs);
                 multiply(size, Matrix::by_rows(dy, outputs), w, dx, Into::Replace);
             });
@@ -127,17 +101,10 @@ mod tests {
 
     #[test]
     fn gradients_match_the_hand_calculation() {
-        let shape = DenseShape {
-            inputs: 2,
-            outputs: 1,
-        };
+        let shape = DenseShape { inputs: 2, outputs: 1 };
         let (x, w, dy) = ([1.0, 2.0, 3.0, 4.0], [10.0, 20.0], [1.0, -1.0]);
         let (mut dw, mut db, mut dx) = ([9.0; 2], [9.0], [9.0; 4]);
-        let from = Incoming {
-            x: &x,
-            w: &w,
-            dy: &dy,
-        };
+        let from = Incoming { x: &x, w: &w, dy: &dy };
         backward(shape, from, (&mut dw, &mut db), Some(&mut dx));
         assert_eq!((dw, db), ([-2.0, -2.0], [0.0]));
         assert_eq!(dx, [10.0, 20.0, -10.0, -20.0]);
@@ -145,16 +112,9 @@ mod tests {
 
     #[test]
     fn training_and_evaluation_agree() {
-        let shape = DenseShape {
-            inputs: 5000,
-            outputs: 7,
-        };
-        let x: Vec<f32> = (0..15_000)
-            .map(|i| ((i * 37 % 101) as f32 - 50.0) / 100.0)
-            .collect();
-        let w: Vec<f32> = (0..35_000)
-            .map(|i| ((i * 53 % 97) as f32 - 48.0) / 1000.0)
-            .collect();
+        let shape = DenseShape { inputs: 5000, outputs: 7 };
+        let x: Vec<f32> = (0..15_000).map(|i| ((i * 37 % 101) as f32 - 50.0) / 100.0).collect();
+        let w: Vec<f32> = (0..35_000).map(|i| ((i * 53 % 97) as f32 - 48.0) / 1000.0).collect();
         let b = [0.1; 7];
         let (mut trained, mut evaluated) = (vec![0.0; 21], vec![0.0; 21]);
         forward(shape, &x, (&w, &b), &mut trained, true);

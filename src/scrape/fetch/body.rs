@@ -59,12 +59,7 @@ impl Speed {
     fn new(policy: &FetchPolicy) -> Self {
         let window = policy.speed_window;
         let needed = (window.as_secs_f64() * f64::from(policy.min_speed)) as usize;
-        Self {
-            window,
-            needed,
-            ends: Instant::now() + window,
-            seen: 0,
-        }
+        Self { window, needed, ends: Instant::now() + window, seen: 0 }
     }
 
     async fn watch(&mut self, response: &mut Response) -> Result<Option<Bytes>, FetchError> {

@@ -139,10 +139,7 @@ impl FetchError {
             Self::HostBusy { .. }
                 | Self::RobotsUnreachable { .. }
                 | Self::Http { status: 429, .. }
-                | Self::Http {
-                    status: 503,
-                    retry_after: Some(_)
-                }
+                | Self::Http { status: 503, retry_after: Some(_) }
         )
     }
 
@@ -159,18 +156,11 @@ impl FetchError {
         }
         if error.is_connect() {
             let tcp = chain(error).any(|cause| cause.to_string().starts_with("tcp "));
-            return if https && !tcp {
-                Self::Tls
-            } else {
-                Self::Connect
-            };
+            return if https && !tcp { Self::Tls } else { Self::Connect };
         }
         let broken = find::<io::Error>(error).is_some_and(|cause| {
             use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-            matches!(
-                cause.kind(),
-                UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe
-            )
+            matches!(cause.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe)
         });
         if broken || find::<hyper::Error>(error).is_some_and(hyper::Error::is_incomplete_message) {
             return Self::Truncated;

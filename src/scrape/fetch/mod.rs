@@ -71,11 +71,7 @@ enum Hop {
 impl Fetcher {
     /// With the system's resolver and a clock of this process's own.
     pub fn new(policy: FetchPolicy) -> anyhow::Result<Self> {
-        Self::with(
-            policy,
-            Arc::new(SystemLookup),
-            Arc::new(LocalPace::default()),
-        )
+        Self::with(policy, Arc::new(SystemLookup), Arc::new(LocalPace::default()))
     }
 
     /// With another resolver or another clock, as one shared by several processes.
@@ -85,11 +81,7 @@ impl Fetcher {
         pace: Arc<dyn Pace>,
     ) -> anyhow::Result<Self> {
         let nat64 = policy.nat64;
-        let filter = |unfiltered| Filter {
-            lookup: Arc::clone(&lookup),
-            unfiltered,
-            nat64,
-        };
+        let filter = |unfiltered| Filter { lookup: Arc::clone(&lookup), unfiltered, nat64 };
         Ok(Self {
             public: client(&policy, filter(false))?,
             allowed: client(&policy, filter(true))?,
@@ -123,11 +115,7 @@ impl Fetcher {
         Box::pin(async move {
             let mut left = self.policy.total_timeout;
             for _ in 0..=self.policy.max_redirects {
-                let delay = if robots {
-                    self.ask_robots(&target).await?
-                } else {
-                    None
-                };
+                let delay = if robots { self.ask_robots(&target).await? } else { None };
                 let interval = self.policy.interval().max(delay.unwrap_or_default());
                 let permit = self.politeness.acquire(&target.host(), interval).await?;
                 let begun = Instant::now();
@@ -146,18 +134,9 @@ impl Fetcher {
     async fn ask_robots(&self, target: &Target) -> Result<Option<Duration>, FetchError> {
         let origin = target.url.origin().ascii_serialization();
         let ask = async {
-            let url = target
-                .url
-                .join("/robots.txt")
-                .map_err(|_| FetchError::BadUrl)?;
-            let place = Target {
-                url,
-                allowed: target.allowed,
-            };
-            Ok(self
-                .follow(place, Limit::CutAt(robots::MAX_ROBOTS), false)
-                .await?
-                .bytes)
+            let url = target.url.join("/robots.txt").map_err(|_| FetchError::BadUrl)?;
+            let place = Target { url, allowed: target.allowed };
+            Ok(self.follow(place, Limit::CutAt(robots::MAX_ROBOTS), false).await?.bytes)
         };
         self.robots.check(&origin, target.url.as_str(), ask).await
     }
@@ -168,19 +147,13 @@ impl Fetcher {
         limit: Limit,
         robots: bool,
     ) -> Result<Hop, FetchError> {
-        let client = if target.allowed {
-            &self.allowed
-        } else {
-            &self.public
-        };
+        let client = if target.allowed { &self.allowed } else { &self.public };
         let https = target.url.scheme() == "https";
-        let response = timeout(
-            self.policy.first_byte_timeout,
-            client.get(target.url.clone()).send(),
-        )
-        .await
-        .map_err(|_| FetchError::Timeout)?
-        .map_err(|error| FetchError::of(&error, https))?;
+        let response =
+            timeout(self.policy.first_byte_timeout, client.get(target.url.clone()).send())
+                .await
+                .map_err(|_| FetchError::Timeout)?
+                .map_err(|error| FetchError::of(&error, https))?;
         self.check_peer(target, &response)?;
         check_head(response.headers())?;
         let status = response.status().as_u16();
@@ -190,10 +163,7 @@ impl Fetcher {
             }
             200 => self.finish(response, limit).await.map(Hop::Done),
             301 | 302 | 303 | 307 | 308 => {
-                let location = response
-                    .headers()
-                    .get(LOCATION)
-                    .ok_or(FetchError::Redirect)?;
+                let location = response.headers().get(LOCATION).ok_or(FetchError::Redirect)?;
                 let location =
                     std::str::from_utf8(location.as_bytes()).map_err(|_| FetchError::Redirect)?;
                 target.redirect(location, &self.policy).map(Hop::Redirect)
@@ -221,12 +191,7 @@ impl Fetcher {
         if bytes.is_empty() && matches!(limit, Limit::AtMost(_)) {
             return Err(FetchError::Empty);
         }
-        Ok(Fetched {
-            bytes,
-            final_url,
-            status,
-            content_type,
-        })
+        Ok(Fetched { bytes, final_url, status, content_type })
     }
 
     /// A status that gives no body; the host is left alone for as long as it asks.
@@ -241,26 +206,17 @@ impl Fetcher {
         if let Some(pause) = retry_after {
             self.politeness.back_off(&target.host(), pause).await;
         }
-        FetchError::Http {
-            status,
-            retry_after,
-        }
+        FetchError::Http { status, retry_after }
     }
 }
 
 /// Size and encoding of a body as the head announces them.
 fn check_head(headers: &HeaderMap) -> Result<(), FetchError> {
-    let size: usize = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len())
-        .sum();
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if size > MAX_HEAD || headers.len() > MAX_HEADERS {
         return Err(FetchError::Protocol);
     }
-    let codings = [
-        (CONTENT_ENCODING, "identity"),
-        (TRANSFER_ENCODING, "chunked"),
-    ];
+    let codings = [(CONTENT_ENCODING, "identity"), (TRANSFER_ENCODING, "chunked")];
     for (name, plain) in codings {
         for value in headers.get_all(name) {
             let value = String::from_utf8_lossy(value.as_bytes());

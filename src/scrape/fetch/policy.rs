@@ -77,10 +77,7 @@ impl FetchPolicy {
 /// The User-Agent of shipshape, with where to complain.
 pub fn user_agent(contact: Option<&str>) -> String {
     let product = concat!("shipshape/", env!("CARGO_PKG_VERSION"));
-    contact.map_or_else(
-        || product.to_owned(),
-        |contact| format!("{product} (+{contact})"),
-    )
+    contact.map_or_else(|| product.to_owned(), |contact| format!("{product} (+{contact})"))
 }
 
 /// A host and a port, written `host:port`; the host as the URL parser spells it.
@@ -100,10 +97,7 @@ impl FromStr for HostPort {
             .trim()
             .rsplit_once(':')
             .ok_or_else(|| anyhow::anyhow!("`{text}` is not host:port"))?;
-        Ok(Self {
-            host: url::Host::parse(host)?.to_string(),
-            port: port.parse()?,
-        })
+        Ok(Self { host: url::Host::parse(host)?.to_string(), port: port.parse()? })
     }
 }
 

@@ -64,10 +64,7 @@ impl LocalPace {
         if hosts.len() >= Self::SWEEP_ABOVE && hosts.len() == hosts.capacity() {
             hosts.retain(|_, times| times.next.max(times.paused_until) > now);
         }
-        let times = hosts.entry(host.to_owned()).or_insert(Times {
-            next: now,
-            paused_until: now,
-        });
+        let times = hosts.entry(host.to_owned()).or_insert(Times { next: now, paused_until: now });
         change(times, now)
     }
 }
@@ -87,16 +84,12 @@ impl Pace for LocalPace {
     }
 
     fn pause<'a>(&'a self, host: &'a str, pause: Duration) -> BoxFuture<'a, anyhow::Result<()>> {
-        self.with(host, |times, now| {
-            times.paused_until = times.paused_until.max(now + pause)
-        });
+        self.with(host, |times, now| times.paused_until = times.paused_until.max(now + pause));
         Box::pin(async { Ok(()) })
     }
 
     fn paused<'a>(&'a self, host: &'a str) -> BoxFuture<'a, anyhow::Result<Duration>> {
-        let left = self.with(host, |times, now| {
-            times.paused_until.saturating_duration_since(now)
-        });
+        let left = self.with(host, |times, now| times.paused_until.saturating_duration_since(now));
         Box::pin(async move { Ok(left) })
     }
 }
@@ -114,12 +107,7 @@ pub struct Politeness {
 impl Politeness {
     /// At most `concurrency` requests at once to one host; a turn further away than `patience` is refused.
     pub fn new(pace: Arc<dyn Pace>, concurrency: usize, patience: Duration) -> Self {
-        Self {
-            pace,
-            gates: Gates::default(),
-            concurrency: concurrency.max(1),
-            patience,
-        }
+        Self { pace, gates: Gates::default(), concurrency: concurrency.max(1), patience }
     }
 
     /// Waits for the host's turn, which keeps the next one `interval` away.
@@ -128,23 +116,12 @@ impl Politeness {
         let gate = Gate::open(&self.gates, host, self.concurrency);
         let queue = Arc::clone(&gate.semaphore).acquire_owned();
         let Ok(held) = tokio::time::timeout(self.patience, queue).await else {
-            return Err(FetchError::HostBusy {
-                retry_after: interval.max(Duration::from_secs(1)),
-            });
+            return Err(FetchError::HostBusy { retry_after: interval.max(Duration::from_secs(1)) });
         };
         let held = held.expect("the semaphore is never closed");
         loop {
             let patience = self.patience.saturating_sub(begun.elapsed());
-            match self
-                .pace
-                .reserve(Ask {
-                    host,
-                    interval,
-                    patience,
-                })
-                .await
-                .map_err(unpaced)?
-            {
+            match self.pace.reserve(Ask { host, interval, patience }).await.map_err(unpaced)? {
                 Slot::Busy(retry_after) => return Err(FetchError::HostBusy { retry_after }),
                 Slot::Taken(Duration::ZERO) => break,
                 Slot::Taken(wait) => tokio::time::sleep(wait).await,
@@ -153,10 +130,7 @@ impl Politeness {
                 break;
             }
         }
-        Ok(Permit {
-            _held: held,
-            _gate: gate,
-        })
+        Ok(Permit { _held: held, _gate: gate })
     }
 
     /// Leaves the host alone for a while.
@@ -168,19 +142,14 @@ impl Politeness {
 
     /// How many hosts are being waited for or fetched from.
     pub fn hosts_in_use(&self) -> usize {
-        self.gates
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        self.gates.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 
 /// Without a clock nothing may be sent: the fetch is to be tried again.
 fn unpaced(error: anyhow::Error) -> FetchError {
     tracing::warn!(%error, "the clock of the hosts did not answer");
-    FetchError::HostBusy {
-        retry_after: Duration::from_secs(5),
-    }
+    FetchError::HostBusy { retry_after: Duration::from_secs(5) }
 }
 
 /// A host's turn; the next one may come when it is dropped.
@@ -200,16 +169,11 @@ struct Gate {
 impl Gate {
     fn open(gates: &Gates, host: &str, concurrency: usize) -> Self {
         let mut open = gates.lock().unwrap_or_else(PoisonError::into_inner);
-        let semaphore = open
-            .entry(host.to_owned())
-            .or_insert_with(|| Arc::new(Semaphore::new(concurrency)));
+        let semaphore =
+            open.entry(host.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(concurrency)));
         let semaphore = Arc::clone(semaphore);
         drop(open);
-        Self {
-            gates: Arc::clone(gates),
-            host: host.to_owned(),
-            semaphore,
-        }
+        Self { gates: Arc::clone(gates), host: host.to_owned(), semaphore }
     }
 }
 
@@ -278,14 +242,9 @@ mod tests {
     #[tokio::test]
     async fn a_turn_beyond_patience_is_refused_and_takes_no_slot() {
         let polite = polite(20);
-        polite
-            .back_off("a.example", Duration::from_millis(150))
-            .await;
+        polite.back_off("a.example", Duration::from_millis(150)).await;
         for _ in 0..3 {
-            let refused = polite
-                .acquire("a.example", Duration::from_secs(60))
-                .await
-                .map(|_| ());
+            let refused = polite.acquire("a.example", Duration::from_secs(60)).await.map(|_| ());
             assert!(matches!(refused, Err(FetchError::HostBusy { .. })));
         }
         tokio::time::sleep(Duration::from_millis(151)).await;
@@ -298,11 +257,7 @@ mod tests {
         let held = polite.acquire("a.example", Duration::ZERO).await.unwrap();
         let other = polite.acquire("a.example", Duration::ZERO).await.unwrap();
         let third = polite.acquire("a.example", Duration::ZERO);
-        assert!(
-            tokio::time::timeout(Duration::from_millis(5), third)
-                .await
-                .is_err()
-        );
+        assert!(tokio::time::timeout(Duration::from_millis(5), third).await.is_err());
         drop((held, other));
         assert_eq!(polite.hosts_in_use(), 0);
     }
@@ -313,12 +268,7 @@ mod tests {
         let polite = Politeness::new(pace.clone(), 2, Duration::from_secs(1));
         for n in 0..10_000 {
             let turn = Duration::from_nanos(1);
-            drop(
-                polite
-                    .acquire(&format!("h{n}.example"), turn)
-                    .await
-                    .unwrap(),
-            );
+            drop(polite.acquire(&format!("h{n}.example"), turn).await.unwrap());
         }
         assert_eq!(polite.hosts_in_use(), 0);
         assert!(pace.hosts.lock().unwrap().capacity() < 4 * LocalPace::SWEEP_ABOVE);

@@ -27,9 +27,7 @@ mod tests {
 
     #[test]
     fn every_value_is_clamped_or_ignored() {
-        let now = DateTime::parse_from_rfc2822("Sun, 06 Nov 1994 08:49:37 GMT")
-            .unwrap()
-            .to_utc();
+        let now = DateTime::parse_from_rfc2822("Sun, 06 Nov 1994 08:49:37 GMT").unwrap().to_utc();
         let cases = [
             ("0", Some(1)),
             ("-1", Some(1)),
@@ -47,11 +45,7 @@ mod tests {
         for (value, expected) in cases {
             let mut headers = HeaderMap::new();
             headers.insert(RETRY_AFTER, value.parse().unwrap());
-            assert_eq!(
-                retry_after(&headers, now),
-                expected.map(Duration::from_secs),
-                "{value}"
-            );
+            assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{value}");
         }
     }
 }

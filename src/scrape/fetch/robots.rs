@@ -84,10 +84,7 @@ impl RobotsCache {
                 let (rules, weight) = learn(ask.await).await;
                 let unreachable = matches!(rules, Rules::Unreachable(_));
                 let until = Instant::now() + if unreachable { UNREACHABLE } else { FRESH };
-                *known = Some(Known {
-                    rules: rules.clone(),
-                    until,
-                });
+                *known = Some(Known { rules: rules.clone(), until });
                 self.weigh(origin, weight);
                 rules
             }
@@ -136,11 +133,7 @@ impl Entries {
 
 fn delay(robot: &Robot) -> Option<Duration> {
     let seconds = robot.delay?;
-    Some(
-        Duration::try_from_secs_f32(seconds)
-            .unwrap_or_default()
-            .min(MAX_DELAY),
-    )
+    Some(Duration::try_from_secs_f32(seconds).unwrap_or_default().min(MAX_DELAY))
 }
 
 /// From the answer to the rules and what they weigh in memory.
@@ -149,10 +142,7 @@ async fn learn(answer: Result<Bytes, FetchError>) -> (Rules, usize) {
         Ok(text) => text,
         Err(error) if unreachable(&error) => {
             let retry_after = error.retry_after().unwrap_or(UNREACHABLE);
-            return (
-                Rules::Unreachable(FetchError::RobotsUnreachable { retry_after }),
-                1024,
-            );
+            return (Rules::Unreachable(FetchError::RobotsUnreachable { retry_after }), 1024);
         }
         Err(_) => return (Rules::Open, 1024),
     };
@@ -182,19 +172,11 @@ fn unreachable(error: &FetchError) -> bool {
 
 /// The text up to the line of the first anchor too many, and how many anchors it has.
 fn cut(text: &Bytes) -> (Bytes, usize) {
-    let anchors = || {
-        text.iter()
-            .enumerate()
-            .filter(|(_, byte)| **byte == b'$')
-            .map(|(at, _)| at)
-    };
+    let anchors = || text.iter().enumerate().filter(|(_, byte)| **byte == b'$').map(|(at, _)| at);
     match anchors().nth(MAX_ANCHORS) {
         None => (text.clone(), anchors().count()),
         Some(end) => {
-            let line = text[..end]
-                .iter()
-                .rposition(|byte| *byte == b'\n')
-                .unwrap_or(0);
+            let line = text[..end].iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
             (text.slice(..line), MAX_ANCHORS)
         }
     }
@@ -203,24 +185,20 @@ fn cut(text: &Bytes) -> (Bytes, usize) {
 /// Whether `X-Robots-Tag` asks not to be learnt from: `noai` or `noimageai`, said to everyone or to us. `noindex`
 /// and its kin speak to search indexes, which this is not.
 pub(super) fn forbids_learning(headers: &HeaderMap) -> bool {
-    headers
-        .get_all("x-robots-tag")
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| {
-            let mut for_us = true;
-            value.split(',').any(|directive| {
-                let directive = match directive.split_once(':') {
-                    Some((agent, rest)) => {
-                        for_us = agent.trim().eq_ignore_ascii_case(ROBOTS_AGENT);
-                        rest
-                    }
-                    None => directive,
-                };
-                let directive = directive.trim().to_ascii_lowercase();
-                for_us && matches!(directive.as_str(), "noai" | "noimageai")
-            })
+    headers.get_all("x-robots-tag").iter().filter_map(|value| value.to_str().ok()).any(|value| {
+        let mut for_us = true;
+        value.split(',').any(|directive| {
+            let directive = match directive.split_once(':') {
+                Some((agent, rest)) => {
+                    for_us = agent.trim().eq_ignore_ascii_case(ROBOTS_AGENT);
+                    rest
+                }
+                None => directive,
+            };
+            let directive = directive.trim().to_ascii_lowercase();
+            for_us && matches!(directive.as_str(), "noai" | "noimageai")
         })
+    })
 }
 
 #[cfg(test)]
@@ -252,27 +230,15 @@ mod tests {
     #[tokio::test]
     async fn a_hostile_text_costs_little_and_many_hosts_are_forgotten() {
         let line = "Disallow: /*a*b*c$\n";
-        let text = Bytes::from(format!(
-            "User-agent: *\n{}",
-            line.repeat(MAX_ROBOTS / line.len())
-        ));
+        let text = Bytes::from(format!("User-agent: *\n{}", line.repeat(MAX_ROBOTS / line.len())));
         let cache = RobotsCache::default();
         let begun = Instant::now();
-        let verdict = cache
-            .check("http://evil", "http://evil/x", async { Ok(text) })
-            .await;
+        let verdict = cache.check("http://evil", "http://evil/x", async { Ok(text) }).await;
         assert_eq!(verdict, Ok(None));
-        assert!(
-            begun.elapsed() < Duration::from_secs(5),
-            "{:?}",
-            begun.elapsed()
-        );
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
         for n in 0..10_000 {
             let url = format!("http://h{n}/x");
-            cache
-                .check(&format!("http://h{n}"), &url, async { Ok(Bytes::new()) })
-                .await
-                .unwrap();
+            cache.check(&format!("http://h{n}"), &url, async { Ok(Bytes::new()) }).await.unwrap();
         }
         let entries = cache.entries.lock().unwrap();
         assert!(entries.hosts.len() <= MAX_HOSTS);
@@ -287,21 +253,13 @@ mod tests {
             cache.check("http://h", "http://h/private/x", async {
                 asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                 tokio::task::yield_now().await;
-                Ok(Bytes::from_static(
-                    b"User-agent: *\nDisallow: /private\nCrawl-delay: 3",
-                ))
+                Ok(Bytes::from_static(b"User-agent: *\nDisallow: /private\nCrawl-delay: 3"))
             })
         });
         let verdicts = futures::future::join_all(checks).await;
-        assert!(
-            verdicts
-                .iter()
-                .all(|verdict| *verdict == Err(FetchError::Robots))
-        );
+        assert!(verdicts.iter().all(|verdict| *verdict == Err(FetchError::Robots)));
         assert_eq!(asked.into_inner(), 1);
-        let open = cache
-            .check("http://h", "http://h/x", async { unreachable!() })
-            .await;
+        let open = cache.check("http://h", "http://h/x", async { unreachable!() }).await;
         assert_eq!(open, Ok(Some(Duration::from_secs(3))));
     }
 }

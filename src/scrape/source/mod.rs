@@ -50,19 +50,12 @@ pub struct Sources(Vec<Box<dyn Source>>);
 impl Sources {
     /// Opens every source of the registry.
     pub fn open(settings: &Settings) -> anyhow::Result<Self> {
-        REGISTRY
-            .iter()
-            .map(|(_, open)| open(settings))
-            .collect::<Result<_, _>>()
-            .map(Self)
+        REGISTRY.iter().map(|(_, open)| open(settings)).collect::<Result<_, _>>().map(Self)
     }
 
     /// The source of that name.
     pub fn find(&self, name: &str) -> Option<&dyn Source> {
-        self.0
-            .iter()
-            .find(|source| source.name() == name)
-            .map(AsRef::as_ref)
+        self.0.iter().find(|source| source.name() == name).map(AsRef::as_ref)
     }
 
     /// Names of all sources, in the registry's order.
@@ -109,10 +102,7 @@ impl Query {
             return Err(Invalid::new("phrase", "must not be empty"));
         }
         if phrase.chars().count() > 500 || phrase.chars().any(char::is_control) {
-            return Err(Invalid::new(
-                "phrase",
-                "must be at most 500 characters, on one line",
-            ));
+            return Err(Invalid::new("phrase", "must be at most 500 characters, on one line"));
         }
         if !self.urls.is_empty() {
             return Err(Invalid::new("urls", "belongs to the source `urls`"));
@@ -133,10 +123,7 @@ pub struct Invalid {
 
 impl Invalid {
     fn new(field: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            field,
-            message: message.into(),
-        }
+        Self { field, message: message.into() }
     }
 }
 
@@ -174,10 +161,7 @@ pub struct Page {
 
 impl Page {
     fn stopped(stop: StopReason) -> Self {
-        Self {
-            stop: Some(stop),
-            ..Self::default()
-        }
+        Self { stop: Some(stop), ..Self::default() }
     }
 }
 

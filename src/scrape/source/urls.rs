@@ -33,17 +33,11 @@ impl Source for Urls {
 
     fn validate(&self, query: &Query) -> Result<(), Invalid> {
         if query.urls.is_empty() || query.urls.len() > MAX_URLS {
-            return Err(Invalid::new(
-                "urls",
-                format!("must hold 1 to {MAX_URLS} URLs"),
-            ));
+            return Err(Invalid::new("urls", format!("must hold 1 to {MAX_URLS} URLs")));
         }
         // A database text holds no NUL; what else is wrong with a URL is its own candidate's outcome.
         if let Some(at) = query.urls.iter().position(|url| url.contains('\0')) {
-            return Err(Invalid::new(
-                "urls",
-                format!("number {} holds a NUL", at + 1),
-            ));
+            return Err(Invalid::new("urls", format!("number {} holds a NUL", at + 1)));
         }
         if !query.phrase.trim().is_empty() {
             return Err(Invalid::new("phrase", "belongs to a search"));
@@ -103,10 +97,7 @@ mod tests {
     #[tokio::test]
     async fn every_url_comes_once_and_in_order() {
         let urls: Vec<String> = (0..1200).map(|n| format!("http://h/{}", n % 700)).collect();
-        let query = Query {
-            urls,
-            ..Query::default()
-        };
+        let query = Query { urls, ..Query::default() };
         assert_eq!(Urls.validate(&query), Ok(()));
         let (mut cursor, mut all, mut pages) = (Cursor::default(), Vec::new(), 0);
         loop {
@@ -124,9 +115,7 @@ mod tests {
         assert_eq!(pages, 3);
         assert_eq!(all.len(), 700);
         assert!(
-            all.iter()
-                .enumerate()
-                .all(|(n, hit)| *hit == (n as i32 + 1, format!("http://h/{n}")))
+            all.iter().enumerate().all(|(n, hit)| *hit == (n as i32 + 1, format!("http://h/{n}")))
         );
     }
 
@@ -139,10 +128,7 @@ mod tests {
         };
         let field = |query: &Query| Urls.validate(query).unwrap_err().field;
         assert_eq!(field(&list(vec![], "")), "urls");
-        assert_eq!(
-            field(&list(vec!["http://h/".into(); MAX_URLS + 1], "")),
-            "urls"
-        );
+        assert_eq!(field(&list(vec!["http://h/".into(); MAX_URLS + 1], "")), "urls");
         assert_eq!(field(&list(vec!["http://h/\0".into()], "")), "urls");
         assert_eq!(field(&list(vec!["http://h/".into()], "ships")), "phrase");
     }

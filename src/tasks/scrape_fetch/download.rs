@@ -54,11 +54,7 @@ pub(super) struct Ended {
 
 impl Ended {
     pub(super) fn of(candidate: OpenCandidate, found: Found) -> Self {
-        Self {
-            candidate,
-            found,
-            _in_flight: None,
-        }
+        Self { candidate, found, _in_flight: None }
     }
 }
 
@@ -88,11 +84,7 @@ impl Downloads {
     pub(super) async fn run(self: Arc<Self>, turn: Turn) -> Ended {
         let permit = Arc::clone(&self.in_flight).acquire_owned().await;
         let found = self.fetch(&turn).await;
-        Ended {
-            candidate: turn.candidate,
-            found,
-            _in_flight: permit.ok(),
-        }
+        Ended { candidate: turn.candidate, found, _in_flight: permit.ok() }
     }
 
     async fn fetch(&self, turn: &Turn) -> Found {
@@ -104,10 +96,7 @@ impl Downloads {
             };
             // Waiting for a host's turn, which others have taken, is no failure of the candidate.
             if let FetchError::HostBusy { retry_after } = error {
-                return Found::Later {
-                    failures,
-                    wait: retry_after.min(LONGEST_WAIT),
-                };
+                return Found::Later { failures, wait: retry_after.min(LONGEST_WAIT) };
             }
             failures += 1;
             if !error.retryable() || failures >= TRIES {
@@ -117,10 +106,7 @@ impl Downloads {
             match error.retry_after() {
                 // The host is left alone for that long in any case; the place in flight is for others meanwhile.
                 Some(wait) if wait > BACKOFF => {
-                    return Found::Later {
-                        failures,
-                        wait: wait.min(LONGEST_WAIT),
-                    };
+                    return Found::Later { failures, wait: wait.min(LONGEST_WAIT) };
                 }
                 _ => tokio::time::sleep(BACKOFF * (2 * failures - 1)).await,
             }

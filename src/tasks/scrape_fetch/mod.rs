@@ -53,11 +53,7 @@ impl Batch {
 
 fn task(job: ScrapeJobId, batch: &Batch, priority: i16) -> NewTask {
     let task = NewTask::new(KIND, Lane::Net, job.0).with_payload(json!(batch));
-    NewTask {
-        priority,
-        max_attempts: TAKE_APART + 2,
-        ..task
-    }
+    NewTask { priority, max_attempts: TAKE_APART + 2, ..task }
 }
 
 /// Enqueues the tasks of candidates, in their order; `before` counts the job's candidates ahead of them.
@@ -70,9 +66,7 @@ pub(super) async fn enqueue(
     for (n, batch) in candidates.chunks(BATCH).enumerate() {
         let ahead = usize::try_from(before).unwrap_or_default() + n * BATCH;
         let priority = i16::try_from(ahead / PRIORITY_STEP).unwrap_or(i16::MAX);
-        let batch = Batch {
-            candidates: batch.iter().map(|id| (*id, 0)).collect(),
-        };
+        let batch = Batch { candidates: batch.iter().map(|id| (*id, 0)).collect() };
         queue::enqueue(&mut *connection, task(job, &batch, priority)).await?;
     }
     Ok(())
@@ -86,10 +80,7 @@ pub(super) struct ScrapeFetch {
 
 impl ScrapeFetch {
     pub(super) fn new(app: Arc<App>) -> Self {
-        Self {
-            downloads: Arc::new(Downloads::new(app.clone())),
-            app,
-        }
+        Self { downloads: Arc::new(Downloads::new(app.clone())), app }
     }
 }
 
@@ -145,10 +136,7 @@ impl Work {
         let failures: HashMap<_, _> = batch.candidates.iter().copied().collect();
         let turn = |candidate: OpenCandidate| {
             let failures = failures.get(&candidate.id).copied().unwrap_or_default();
-            Turn {
-                candidate,
-                failures,
-            }
+            Turn { candidate, failures }
         };
         Self {
             waiting: open.into_iter().map(turn).collect(),
@@ -176,10 +164,7 @@ impl Work {
     fn ended(&mut self, joined: Result<(Id, Ended), JoinError>) -> Option<Ended> {
         let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
         let candidate = self.which.remove(&id)?;
-        Some(joined.map_or_else(
-            |error| Ended::crashed(candidate, &error),
-            |(_, ended)| ended,
-        ))
+        Some(joined.map_or_else(|error| Ended::crashed(candidate, &error), |(_, ended)| ended))
     }
 
     fn put_off(&mut self, candidate: CandidateId, failures: u32, wait: Duration) {
@@ -191,9 +176,7 @@ impl Work {
     /// What waits or is under way.
     fn ids(&self) -> Vec<CandidateId> {
         let waiting = self.waiting.iter().map(|turn| turn.candidate.id);
-        waiting
-            .chain(self.which.values().map(|candidate| candidate.id))
-            .collect()
+        waiting.chain(self.which.values().map(|candidate| candidate.id)).collect()
     }
 }
 
@@ -265,13 +248,9 @@ impl ScrapeFetch {
         let mut transaction = self.app.pool.begin().await?;
         context.complete(&mut transaction).await?;
         if !work.put_off.is_empty() {
-            let batch = Batch {
-                candidates: work.put_off,
-            };
-            let later = NewTask {
-                delay: work.put_off_for.unwrap_or_default(),
-                ..task(id, &batch, 0)
-            };
+            let batch = Batch { candidates: work.put_off };
+            let later =
+                NewTask { delay: work.put_off_for.unwrap_or_default(), ..task(id, &batch, 0) };
             queue::enqueue(&mut *transaction, later).await?;
         }
         advance(&mut transaction, id).await?;
@@ -290,18 +269,10 @@ impl ScrapeFetch {
         tracing::warn!(job = %id, candidates = open.len(), "a batch lost its workers; its candidates go on alone");
         let mut transaction = self.app.pool.begin().await?;
         context.complete(&mut transaction).await?;
-        let alone = batch
-            .candidates
-            .iter()
-            .filter(|(id, _)| open.iter().any(|one| one.id == *id));
+        let alone = batch.candidates.iter().filter(|(id, _)| open.iter().any(|one| one.id == *id));
         for one in alone {
-            let batch = Batch {
-                candidates: vec![*one],
-            };
-            let task = NewTask {
-                max_attempts: ALONE_ATTEMPTS,
-                ..task(id, &batch, 0)
-            };
+            let batch = Batch { candidates: vec![*one] };
+            let task = NewTask { max_attempts: ALONE_ATTEMPTS, ..task(id, &batch, 0) };
             queue::enqueue(&mut *transaction, task).await?;
         }
         advance(&mut transaction, id).await?;
@@ -311,17 +282,12 @@ impl ScrapeFetch {
 }
 
 fn parallel(missing: i32) -> usize {
-    usize::try_from(missing)
-        .unwrap_or_default()
-        .clamp(1, PARALLEL)
+    usize::try_from(missing).unwrap_or_default().clamp(1, PARALLEL)
 }
 
 impl Ended {
     fn crashed(candidate: OpenCandidate, error: &JoinError) -> Self {
         tracing::error!(url = candidate.url, error = %anyhow!("{error}"), "a candidate caused a panic");
-        Self::of(
-            candidate,
-            Found::Nothing(Outcome::new(OutcomeKind::Failed, "crashed")),
-        )
+        Self::of(candidate, Found::Nothing(Outcome::new(OutcomeKind::Failed, "crashed")))
     }
 }

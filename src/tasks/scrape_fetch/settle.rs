@@ -18,11 +18,7 @@ pub(super) async fn settle(
     job: ScrapeJobId,
     ended: Ended,
 ) -> Result<i32, TaskError> {
-    let settlement = Settlement {
-        context,
-        job,
-        candidate: ended.candidate.id,
-    };
+    let settlement = Settlement { context, job, candidate: ended.candidate.id };
     match &ended.found {
         Found::Later { .. } => unreachable!("what is put off has no outcome"),
         Found::Picture(bytes, examined) => settlement.store(app, bytes.clone(), examined).await,
@@ -58,13 +54,9 @@ impl Settlement<'_> {
         let mut transaction = app.pool.begin().await?;
         dataset::lock_address(&mut *transaction, sha256).await?;
         dataset::store(&mut *transaction, &app.blobs, dataset, bytes, examined).await?;
-        let recorded = self
-            .record(&mut transaction, &Record::Picture(&examined.facts))
-            .await;
-        let shown = matches!(
-            &recorded,
-            Ok((_, Some(OutcomeKind::Stored | OutcomeKind::Duplicate)))
-        );
+        let recorded = self.record(&mut transaction, &Record::Picture(&examined.facts)).await;
+        let shown =
+            matches!(&recorded, Ok((_, Some(OutcomeKind::Stored | OutcomeKind::Duplicate))));
         // Behind an error of the database nothing more can be asked in this transaction; the candidate is still
         // open then, and its next worker stores the same bytes.
         if !shown && matches!(&recorded, Ok(_) | Err(TaskError::LeaseLost)) {
@@ -98,12 +90,7 @@ impl Settlement<'_> {
             Record::Picture(facts) => {
                 let origin = Origin::Candidate(self.candidate);
                 let (dataset, class) = (job.dataset_id, job.class_id);
-                let arrival = Arrival {
-                    dataset,
-                    class,
-                    facts,
-                    origin,
-                };
+                let arrival = Arrival { dataset, class, facts, origin };
                 outcome_of(dataset::admit(connection, &arrival).await?)
             }
         };

@@ -36,10 +36,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The task that trains.
 pub fn task(id: TrainingRunId) -> NewTask {
-    NewTask {
-        max_attempts: ATTEMPTS,
-        ..NewTask::new(KIND, Lane::Train, id.0)
-    }
+    NewTask { max_attempts: ATTEMPTS, ..NewTask::new(KIND, Lane::Train, id.0) }
 }
 
 /// Runs the tasks of this kind.
@@ -61,9 +58,7 @@ impl Handler for TrainingRun {
         async move {
             let cancelled = context.cancelled().clone();
             // Dropped at any await, the training thread stops behind its batch.
-            let run = cancelled
-                .run_until_cancelled_owned(self.train(context))
-                .await;
+            let run = cancelled.run_until_cancelled_owned(self.train(context)).await;
             run.unwrap_or(Err(TaskError::LeaseLost))
         }
         .boxed()
@@ -95,14 +90,8 @@ impl TrainingRun {
         let mut job = self.begin(context).await?;
         let size = job.setup.recipe.image_size;
         let (pool, blobs) = (&self.app.pool, &self.app.blobs);
-        let source = Source {
-            pool,
-            blobs,
-            dataset: job.snapshot.dataset_id,
-        };
-        let sets = pictures::load(source, &job.members, size)
-            .await
-            .map_err(unloadable)?;
+        let source = Source { pool, blobs, dataset: job.snapshot.dataset_id };
+        let sets = pictures::load(source, &job.members, size).await.map_err(unloadable)?;
         let trainer = self.trainer(context, &mut job).await?;
         let (trainer, outcome) = self.learn(context, &mut job, trainer, sets).await?;
         self.publish(context, job, trainer, &outcome).await
@@ -115,18 +104,12 @@ impl TrainingRun {
         let checkpoint = training::start(&mut *transaction, id).await?;
         transaction.commit().await?;
         let pool = &self.app.pool;
-        let run = training::find(pool, id)
-            .await?
-            .context("the training run is gone")?;
-        let snapshot = snapshot::find(pool, run.snapshot_id)
-            .await?
-            .context("the snapshot is gone")?;
+        let run = training::find(pool, id).await?.context("the training run is gone")?;
+        let snapshot =
+            snapshot::find(pool, run.snapshot_id).await?.context("the snapshot is gone")?;
         if snapshot.missing > 0 {
             let error = anyhow!("{} pictures of the snapshot are gone", snapshot.missing);
-            return Err(TaskError::Fail {
-                code: "snapshot_incomplete".into(),
-                error,
-            });
+            return Err(TaskError::Fail { code: "snapshot_incomplete".into(), error });
         }
         let members = snapshot::members(pool, snapshot.id).await?;
         let setup = Setup {
@@ -135,13 +118,7 @@ impl TrainingRun {
             seed: run.seed as u64,
             data: snapshot.id.to_string(),
         };
-        Ok(Job {
-            id,
-            snapshot,
-            members,
-            setup,
-            checkpoint,
-        })
+        Ok(Job { id, snapshot, members, setup, checkpoint })
     }
 
     /// The trainer as it stood after the last recorded epoch. A checkpoint that is lost or was written by another
@@ -165,9 +142,7 @@ impl TrainingRun {
             job.checkpoint = None;
         }
         let setup = job.setup.clone();
-        blocking(move || Trainer::new(setup))
-            .await?
-            .map_err(untrainable)
+        blocking(move || Trainer::new(setup)).await?.map_err(untrainable)
     }
 
     /// Trains to the end, recording each epoch before the next one begins.
@@ -276,13 +251,7 @@ impl TrainingRun {
         trainer: Trainer,
         outcome: &Outcome,
     ) -> Result<(), TaskError> {
-        let Job {
-            id,
-            snapshot,
-            members,
-            setup,
-            ..
-        } = job;
+        let Job { id, snapshot, members, setup, .. } = job;
         let learnt = Learnt {
             train_accuracy: outcome.train.accuracy,
             test_accuracy: outcome.test.accuracy,
@@ -293,10 +262,7 @@ impl TrainingRun {
         let file =
             blocking(move || publication::file(trainer.into_network(), &setup, &snapshot)).await?;
         let entry = publication::entry(id, dataset, (&file, outcome), classes);
-        self.app
-            .blobs
-            .put(&Key::Model(entry.sha256), Bytes::from(file))
-            .await?;
+        self.app.blobs.put(&Key::Model(entry.sha256), Bytes::from(file)).await?;
 
         let mut transaction = self.app.pool.begin().await?;
         context.complete(&mut transaction).await?;
@@ -321,9 +287,7 @@ impl TrainingRun {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> anyhow::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .context("the training thread ended early")
+    tokio::task::spawn_blocking(work).await.context("the training thread ended early")
 }
 
 fn unloadable(error: LoadError) -> TaskError {
@@ -332,16 +296,10 @@ fn unloadable(error: LoadError) -> TaskError {
         LoadError::Unreadable(..) => "picture_unreadable",
         LoadError::Other(_) => return TaskError::from(anyhow::Error::from(error)),
     };
-    TaskError::Fail {
-        code: code.into(),
-        error: error.into(),
-    }
+    TaskError::Fail { code: code.into(), error: error.into() }
 }
 
 /// The same pictures, recipe and seed fail the same way each time.
 fn untrainable(error: TrainingError) -> TaskError {
-    TaskError::Fail {
-        code: error.code().into(),
-        error: error.into(),
-    }
+    TaskError::Fail { code: error.code().into(), error: error.into() }
 }

@@ -42,22 +42,12 @@ impl Training {
         let stop = CancellationToken::new();
         let pictures = train.len() as u64;
         let seen = Arc::new(AtomicU64::new(u64::from(trainer.epoch()) * pictures));
-        let mut watch = Watch {
-            ends,
-            stop: stop.clone(),
-            pictures,
-            seen: Arc::clone(&seen),
-        };
+        let mut watch = Watch { ends, stop: stop.clone(), pictures, seen: Arc::clone(&seen) };
         let thread = tokio::task::spawn_blocking(move || {
             let outcome = trainer.run(&train, &test, &mut watch);
             (trainer, outcome)
         });
-        Self {
-            epochs,
-            seen,
-            thread,
-            _stop: stop.drop_guard(),
-        }
+        Self { epochs, seen, thread, _stop: stop.drop_guard() }
     }
 
     /// Training pictures seen so far, over all epochs.
@@ -66,10 +56,7 @@ impl Training {
     }
 
     pub(super) async fn join(self) -> anyhow::Result<Result<(Trainer, Outcome), TrainingError>> {
-        let (trainer, outcome) = self
-            .thread
-            .await
-            .context("the training thread ended early")?;
+        let (trainer, outcome) = self.thread.await.context("the training thread ended early")?;
         Ok(outcome.map(|outcome| (trainer, outcome)))
     }
 }
@@ -87,29 +74,14 @@ impl Observer for Watch {
         let complete = u64::from(progress.epoch - 1) * self.pictures;
         let inside = self.pictures * progress.batch as u64 / progress.batches as u64;
         self.seen.store(complete + inside, Ordering::Relaxed);
-        if self.stop.is_cancelled() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        if self.stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn epoch(&mut self, summary: &EpochSummary, trainer: &Trainer) -> ControlFlow<()> {
-        let checkpoint = trainer
-            .checkpoint()
-            .expect("an epoch has just ended")
-            .into();
+        let checkpoint = trainer.checkpoint().expect("an epoch has just ended").into();
         let (next, told) = oneshot::channel();
-        let end = EpochEnd {
-            summary: summary.clone(),
-            checkpoint,
-            next,
-        };
+        let end = EpochEnd { summary: summary.clone(), checkpoint, next };
         let recorded = self.ends.blocking_send(end).is_ok() && told.blocking_recv().is_ok();
-        if recorded {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
+        if recorded { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 }

@@ -39,16 +39,9 @@ impl Source<'_> {
     fn fill(&self, batch: &mut Batch, examples: &[u32]) {
         let size = self.set.size();
         batch.labels.clear();
-        batch.labels.extend(
-            examples
-                .iter()
-                .map(|index| self.set.labels()[*index as usize]),
-        );
+        batch.labels.extend(examples.iter().map(|index| self.set.labels()[*index as usize]));
         batch.pixels.resize(examples.len() * size * size * 3, 0.0);
-        let pictures = batch
-            .pixels
-            .par_chunks_exact_mut(size * size * 3)
-            .zip(examples);
+        let pictures = batch.pixels.par_chunks_exact_mut(size * size * 3).zip(examples);
         pictures.for_each(|(target, index)| {
             if self.augment == Augment::NONE {
                 self.set.fill(*index as usize, target);
@@ -77,10 +70,7 @@ impl Trainer {
         let mut weights = self.state.network.variables().iter().flat_map(|v| &v.data);
         let finite = trained.loss.is_finite() && tested.loss.is_finite();
         if !finite || !weights.all(|weight| weight.is_finite()) {
-            return Err(TrainingError::NonFiniteLoss {
-                epoch,
-                step: self.state.step,
-            });
+            return Err(TrainingError::NonFiniteLoss { epoch, step: self.state.step });
         }
         self.state.epoch = epoch;
         self.inside_epoch = false;
@@ -106,12 +96,7 @@ impl Trainer {
         let recipe = &self.setup.recipe;
         let (epochs, size) = (recipe.epochs, recipe.batch_size as usize);
         let (augment, seed) = (recipe.augment, self.setup.seed);
-        let source = Source {
-            set: train,
-            augment,
-            seed,
-            epoch: u64::from(epoch),
-        };
+        let source = Source { set: train, augment, seed, epoch: u64::from(epoch) };
         let order = source.order();
         let parts: Vec<&[u32]> = order.chunks(size).collect();
         let (mut current, mut next) = (Batch::default(), Batch::default());
@@ -119,11 +104,7 @@ impl Trainer {
         let mut correct = 0;
         for at in 0..parts.len() {
             let example = (at * size) as u64;
-            let position = Position {
-                seed,
-                epoch: u64::from(epoch),
-                example,
-            };
+            let position = Position { seed, epoch: u64::from(epoch), example };
             let prepare = || {
                 if let Some(part) = parts.get(at + 1) {
                     source.fill(&mut next, part);
@@ -131,19 +112,11 @@ impl Trainer {
             };
             let (result, ()) = rayon::join(|| self.step(&current, position), prepare);
             if !result.loss.is_finite() {
-                return Err(TrainingError::NonFiniteLoss {
-                    epoch,
-                    step: self.state.step,
-                });
+                return Err(TrainingError::NonFiniteLoss { epoch, step: self.state.step });
             }
             correct += result.correct;
             std::mem::swap(&mut current, &mut next);
-            let progress = BatchProgress {
-                epoch,
-                epochs,
-                batch: at + 1,
-                batches: parts.len(),
-            };
+            let progress = BatchProgress { epoch, epochs, batch: at + 1, batches: parts.len() };
             if observer.batch(progress).is_break() {
                 return Err(TrainingError::Cancelled);
             }
@@ -154,17 +127,11 @@ impl Trainer {
     /// One batch: gradients, then the optimiser's update.
     fn step(&mut self, batch: &Batch, position: Position) -> BatchResult {
         let state = &mut self.state;
-        let result = self
-            .workspace
-            .run(&state.network, &batch.pixels, &batch.labels, position);
+        let result = self.workspace.run(&state.network, &batch.pixels, &batch.labels, position);
         state.step += 1;
         if result.loss.is_finite() {
             let adam = Adam::at(state.step, self.setup.recipe.learning_rate);
-            let variables = state
-                .network
-                .variables_mut()
-                .iter_mut()
-                .zip(&mut state.moments);
+            let variables = state.network.variables_mut().iter_mut().zip(&mut state.moments);
             for ((variable, moments), gradient) in variables.zip(&self.workspace.gradients) {
                 adam.update(&mut variable.data, moments, gradient);
             }

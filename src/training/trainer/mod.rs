@@ -152,24 +152,10 @@ impl Trainer {
         let architecture = setup.recipe.architecture(setup.classes);
         architecture.check().map_err(TrainingError::Recipe)?;
         let network = Network::new(&architecture, Initializer::GlorotUniform, setup.seed);
-        let moments = network
-            .variables()
-            .iter()
-            .map(|v| Moments::zeros(v.data.len()))
-            .collect();
+        let moments = network.variables().iter().map(|v| Moments::zeros(v.data.len())).collect();
         let workspace = Workspace::new(&network, setup.recipe.batch_size as usize);
-        let state = State {
-            network,
-            moments,
-            epoch: 0,
-            step: 0,
-        };
-        Ok(Self {
-            setup,
-            state,
-            workspace,
-            inside_epoch: false,
-        })
+        let state = State { network, moments, epoch: 0, step: 0 };
+        Ok(Self { setup, state, workspace, inside_epoch: false })
     }
 
     /// A run continued from [`Trainer::checkpoint`]; it ends in the same bits as an undisturbed one.
@@ -230,11 +216,7 @@ impl Trainer {
         }
         let evaluate = |set| Evaluation::of(&self.state.network, set);
         let (train, test) = last.unwrap_or_else(|| (evaluate(train), evaluate(test)));
-        Ok(Outcome {
-            epochs,
-            train,
-            test,
-        })
+        Ok(Outcome { epochs, train, test })
     }
 
     fn check(&self, set: &ImageSet, name: &str) -> Result<(), TrainingError> {
@@ -243,15 +225,8 @@ impl Trainer {
             format!("there are no {name} pictures")
         } else if set.size() != size {
             format!("the {name} pictures have size {}, not {size}", set.size())
-        } else if set
-            .labels()
-            .iter()
-            .any(|label| *label as usize >= self.setup.classes)
-        {
-            format!(
-                "a {name} picture's label is not one of {} classes",
-                self.setup.classes
-            )
+        } else if set.labels().iter().any(|label| *label as usize >= self.setup.classes) {
+            format!("a {name} picture's label is not one of {} classes", self.setup.classes)
         } else {
             return Ok(());
         };

@@ -31,18 +31,10 @@ fn setup() -> Setup {
         epochs: 3,
         batch_size: 7,
         learning_rate: 0.01,
-        augment: Augment {
-            horizontal_flip: false,
-            ..Augment::default()
-        },
+        augment: Augment { horizontal_flip: false, ..Augment::default() },
         ..Recipe::default()
     };
-    Setup {
-        recipe,
-        classes: 2,
-        seed: 11,
-        data: "drawn".into(),
-    }
+    Setup { recipe, classes: 2, seed: 11, data: "drawn".into() }
 }
 
 fn weights_digest(trainer: &Trainer) -> String {
@@ -51,11 +43,7 @@ fn weights_digest(trainer: &Trainer) -> String {
 }
 
 fn with_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .unwrap()
-        .install(work)
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
 
 /// Stops after a number of batches or epochs.
@@ -70,24 +58,14 @@ struct Stop {
 impl Observer for Stop {
     fn batch(&mut self, progress: BatchProgress) -> ControlFlow<()> {
         self.seen.push(progress);
-        let stop = self
-            .after_batches
-            .is_some_and(|limit| self.seen.len() >= limit);
-        if stop {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        let stop = self.after_batches.is_some_and(|limit| self.seen.len() >= limit);
+        if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn epoch(&mut self, summary: &EpochSummary, trainer: &Trainer) -> ControlFlow<()> {
         self.checkpoint = trainer.checkpoint();
         let stop = self.after_epoch == Some(summary.epoch);
-        if stop {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
@@ -101,10 +79,7 @@ fn a_network_learns_to_tell_halves_apart() {
     assert_eq!(outcome.epochs.len(), 10);
     assert!(outcome.test.accuracy >= 0.95, "{:#?}", outcome.epochs);
     assert_eq!(outcome.test.predictions.len(), 40);
-    assert_eq!(
-        outcome.epochs[9].test_accuracy.to_bits(),
-        outcome.test.accuracy.to_bits()
-    );
+    assert_eq!(outcome.epochs[9].test_accuracy.to_bits(), outcome.test.accuracy.to_bits());
     assert!(outcome.epochs[9].train_loss < outcome.epochs[0].train_loss);
 }
 
@@ -118,20 +93,14 @@ fn a_resumed_run_ends_in_the_same_bits_as_an_undisturbed_one_on_any_threads() {
     });
     for threads in [1, 2] {
         let resumed = with_threads(threads, || {
-            let mut stop = Stop {
-                after_epoch: Some(1),
-                ..Stop::default()
-            };
+            let mut stop = Stop { after_epoch: Some(1), ..Stop::default() };
             let mut first = Trainer::new(setup()).unwrap();
             let cancelled = first.run(&train, &test, &mut stop).unwrap_err();
             assert_eq!(cancelled, TrainingError::Cancelled);
             let mut second = Trainer::resume(setup(), &stop.checkpoint.unwrap()).unwrap();
             assert_eq!(second.epoch(), 1);
             let outcome = second.run(&train, &test, &mut ()).unwrap();
-            assert_eq!(
-                outcome.epochs.iter().map(|e| e.epoch).collect::<Vec<_>>(),
-                [2, 3]
-            );
+            assert_eq!(outcome.epochs.iter().map(|e| e.epoch).collect::<Vec<_>>(), [2, 3]);
             (weights_digest(&second), outcome.test, second.checkpoint())
         });
         assert!(undisturbed == resumed, "{threads} threads");
@@ -151,27 +120,16 @@ fn a_run_resumed_after_its_last_epoch_only_evaluates() {
     let mut again = Trainer::resume(setup(), &trainer.checkpoint().unwrap()).unwrap();
     let repeated = again.run(&train, &test, &mut ()).unwrap();
     assert!(repeated.epochs.is_empty());
-    assert_eq!(
-        (repeated.train, repeated.test),
-        (outcome.train, outcome.test)
-    );
+    assert_eq!((repeated.train, repeated.test), (outcome.train, outcome.test));
 }
 
 #[test]
 fn a_cancel_takes_effect_after_the_batch_and_leaves_no_checkpoint() {
-    let mut stop = Stop {
-        after_batches: Some(2),
-        ..Stop::default()
-    };
+    let mut stop = Stop { after_batches: Some(2), ..Stop::default() };
     let mut trainer = Trainer::new(setup()).unwrap();
     let result = trainer.run(&halves(30, 1), &halves(10, 2), &mut stop);
     assert_eq!(result.unwrap_err(), TrainingError::Cancelled);
-    let last = BatchProgress {
-        epoch: 1,
-        epochs: 3,
-        batch: 2,
-        batches: 5,
-    };
+    let last = BatchProgress { epoch: 1, epochs: 3, batch: 2, batches: 5 };
     assert_eq!(stop.seen.last(), Some(&last));
     assert_eq!(trainer.checkpoint(), None);
 }
@@ -193,10 +151,7 @@ fn checkpoints_of_another_run_or_broken_ones_are_refused() {
         assert_eq!(refused(other, &bytes), CheckpointError::Config);
     }
     let broken = refused(setup(), &bytes[..bytes.len() - 4]);
-    assert!(matches!(
-        broken,
-        CheckpointError::File(FileError::Broken(_))
-    ));
+    assert!(matches!(broken, CheckpointError::File(FileError::Broken(_))));
 }
 
 #[test]
@@ -214,11 +169,7 @@ fn a_loss_that_is_not_finite_ends_the_run_with_its_code() {
 fn pictures_that_do_not_fit_are_refused() {
     let good = halves(10, 1);
     let refused = |train: &ImageSet, test: &ImageSet| {
-        Trainer::new(setup())
-            .unwrap()
-            .run(train, test, &mut ())
-            .unwrap_err()
-            .code()
+        Trainer::new(setup()).unwrap().run(train, test, &mut ()).unwrap_err().code()
     };
     let empty = ImageSet::new(12, vec![], vec![]).unwrap();
     let small = ImageSet::new(2, vec![0; 12], vec![0]).unwrap();
@@ -227,12 +178,6 @@ fn pictures_that_do_not_fit_are_refused() {
         assert_eq!(refused(bad, &good), "invalid_data");
         assert_eq!(refused(&good, bad), "invalid_data");
     }
-    let one_class = Setup {
-        classes: 1,
-        ..setup()
-    };
-    assert_eq!(
-        Trainer::new(one_class).unwrap_err().code(),
-        "invalid_recipe"
-    );
+    let one_class = Setup { classes: 1, ..setup() };
+    assert_eq!(Trainer::new(one_class).unwrap_err().code(), "invalid_recipe");
 }

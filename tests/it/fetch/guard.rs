@@ -26,10 +26,7 @@ impl Canary {
         let first = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = first.local_addr().unwrap().port();
         let mut listeners = vec![first];
-        for other in [Some("::1".parse().unwrap()), own_address()]
-            .into_iter()
-            .flatten()
-        {
+        for other in [Some("::1".parse().unwrap()), own_address()].into_iter().flatten() {
             // A machine without IPv6 or without a network has one canary fewer.
             listeners.extend(TcpListener::bind(SocketAddr::new(other, port)).await.ok());
         }
@@ -70,10 +67,7 @@ impl Names {
             let parse = |answer: &&[&str]| answer.iter().map(|ip| ip.parse().unwrap()).collect();
             ((*name).to_owned(), answers.iter().map(parse).collect())
         });
-        Arc::new(Self {
-            answers: Mutex::new(answers.collect()),
-            asked: AtomicUsize::new(0),
-        })
+        Arc::new(Self { answers: Mutex::new(answers.collect()), asked: AtomicUsize::new(0) })
     }
 }
 
@@ -81,9 +75,7 @@ impl Lookup for Names {
     fn lookup(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
         let nth = self.asked.fetch_add(1, Ordering::SeqCst);
         let answers = self.answers.lock().unwrap();
-        let answer = answers
-            .get(&name)
-            .map(|list| list[nth % list.len()].clone());
+        let answer = answers.get(&name).map(|list| list[nth % list.len()].clone());
         Box::pin(async move { answer.ok_or_else(|| io::ErrorKind::NotFound.into()) })
     }
 }
@@ -124,34 +116,19 @@ async fn no_spelling_of_this_machine_is_connected_to() {
             .map(|ip| ip.to_string()),
     );
     for host in &hosts {
-        let error = fetch
-            .fetch(&format!("http://{host}:{port}/x.png"))
-            .await
-            .unwrap_err();
+        let error = fetch.fetch(&format!("http://{host}:{port}/x.png")).await.unwrap_err();
         assert_eq!(code(&error), "ssrf", "{host}");
-        let error = fetch
-            .fetch(&format!("https://{host}:{port}/x.png"))
-            .await
-            .unwrap_err();
+        let error = fetch.fetch(&format!("https://{host}:{port}/x.png")).await.unwrap_err();
         assert_eq!(code(&error), "ssrf", "{host}");
     }
     assert_eq!(canary.accepts().await, 0);
 
     // The canary does sing: the same fetch is let through where the policy says so.
-    let here = HostPort {
-        host: "127.0.0.1".into(),
-        port,
-    };
+    let here = HostPort { host: "127.0.0.1".into(), port };
     let short = Duration::from_millis(200);
-    let allowed = FetchPolicy {
-        allow_hosts: vec![here],
-        first_byte_timeout: short,
-        ..policy(&canary)
-    };
-    fetcher(allowed, Arc::default())
-        .fetch(&format!("http://127.1:{port}/"))
-        .await
-        .unwrap_err();
+    let allowed =
+        FetchPolicy { allow_hosts: vec![here], first_byte_timeout: short, ..policy(&canary) };
+    fetcher(allowed, Arc::default()).fetch(&format!("http://127.1:{port}/")).await.unwrap_err();
     assert_eq!(canary.accepts().await, 1);
 }
 
@@ -172,10 +149,7 @@ async fn a_name_with_any_closed_address_is_refused_whole() {
     let fetch = fetcher(policy(&canary), Arc::clone(&names));
     let all: Vec<String> = names.answers.lock().unwrap().keys().cloned().collect();
     for name in all {
-        let error = fetch
-            .fetch(&format!("http://{name}:{}/x.png", canary.port))
-            .await
-            .unwrap_err();
+        let error = fetch.fetch(&format!("http://{name}:{}/x.png", canary.port)).await.unwrap_err();
         let expected = if name == "nobody.test" { "dns" } else { "ssrf" };
         assert_eq!(code(&error), expected, "{name}");
     }
@@ -197,15 +171,9 @@ async fn a_second_answer_of_the_resolver_is_never_dialled() {
         .collect()
         .await;
     assert_eq!(canary.accepts().await, 0);
-    assert!(
-        names.asked.load(Ordering::SeqCst) >= 900,
-        "the resolver was asked"
-    );
+    assert!(names.asked.load(Ordering::SeqCst) >= 900, "the resolver was asked");
     assert!(codes.iter().filter(|code| *code == "ssrf").count() >= 400);
-    assert!(
-        codes.iter().any(|code| code != "ssrf"),
-        "the public answer was dialled"
-    );
+    assert!(codes.iter().any(|code| code != "ssrf"), "the public answer was dialled");
 }
 
 #[tokio::test]
@@ -213,34 +181,12 @@ async fn an_allowed_name_does_not_open_its_other_ports() {
     let canary = Canary::perch().await;
     let origin = Origin::serve([("/x".to_owned(), with_head("200 OK", b"picture"))]).await;
     let names = Names::with(&[("intranet.test", &[&["127.0.0.1"]])]);
-    let here = HostPort {
-        host: "intranet.test".into(),
-        port: origin.address.port(),
-    };
-    let fetch = fetcher(
-        FetchPolicy {
-            allow_hosts: vec![here],
-            ..policy(&canary)
-        },
-        names,
-    );
+    let here = HostPort { host: "intranet.test".into(), port: origin.address.port() };
+    let fetch = fetcher(FetchPolicy { allow_hosts: vec![here], ..policy(&canary) }, names);
     let url = |port: u16| format!("http://intranet.test:{port}/x");
-    assert_eq!(
-        &fetch
-            .fetch(&url(origin.address.port()))
-            .await
-            .unwrap()
-            .bytes[..],
-        b"picture"
-    );
-    assert_eq!(
-        code(&fetch.fetch(&url(canary.port)).await.unwrap_err()),
-        "ssrf"
-    );
-    assert_eq!(
-        code(&fetch.fetch("http://intranet.test/").await.unwrap_err()),
-        "ssrf"
-    );
+    assert_eq!(&fetch.fetch(&url(origin.address.port())).await.unwrap().bytes[..], b"picture");
+    assert_eq!(code(&fetch.fetch(&url(canary.port)).await.unwrap_err()), "ssrf");
+    assert_eq!(code(&fetch.fetch("http://intranet.test/").await.unwrap_err()), "ssrf");
     assert_eq!(canary.accepts().await, 0);
 }
 
@@ -271,13 +217,7 @@ async fn every_redirect_hop_is_checked_again() {
     let origin = Origin::serve(routes).await;
     let here = origin.address.to_string().parse().unwrap();
     let names = Names::with(&[("lvh.me", &[&["127.0.0.1"]])]);
-    let fetch = fetcher(
-        FetchPolicy {
-            allow_hosts: vec![here],
-            ..policy(&canary)
-        },
-        names,
-    );
+    let fetch = fetcher(FetchPolicy { allow_hosts: vec![here], ..policy(&canary) }, names);
     for status in statuses {
         for (n, (target, expected)) in targets.iter().enumerate() {
             let path = format!("/{status}/{n}");

@@ -55,12 +55,10 @@ async fn a_hundred_tasks_pass_around_three_poisonous_ones() {
     let pool = &database.pool;
     let abort = put(pool, Kind::Abort, json!({})).await;
     let garbled = put(pool, Kind::Record, json!({ "millis": "many" })).await;
-    let unknown = queue::enqueue(
-        pool,
-        NewTask::new("of_another_version", Lane::Net, Uuid::now_v7()),
-    )
-    .await
-    .unwrap();
+    let unknown =
+        queue::enqueue(pool, NewTask::new("of_another_version", Lane::Net, Uuid::now_v7()))
+            .await
+            .unwrap();
     for _ in 0..100 {
         put(pool, Kind::Record, json!({ "millis": 1 })).await;
     }
@@ -110,10 +108,8 @@ async fn a_stopping_worker_gives_its_tasks_back_at_no_cost() {
     noted(pool, "begun", polite).await;
     noted(pool, "begun", stubborn).await;
     process.signal(Signal::TERM);
-    eventually("the worker ends", Duration::from_secs(10), async || {
-        process.ended().is_some()
-    })
-    .await;
+    eventually("the worker ends", Duration::from_secs(10), async || process.ended().is_some())
+        .await;
     assert!(process.ended().unwrap().success());
     for id in [polite, stubborn] {
         let row = row(pool, id).await;

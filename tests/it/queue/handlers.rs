@@ -66,12 +66,7 @@ impl Kind {
 
 /// One handler per kind.
 pub(crate) fn handlers(pool: &PgPool) -> Vec<Arc<dyn Handler>> {
-    let handler = |kind| {
-        Arc::new(Noting {
-            kind,
-            pool: pool.clone(),
-        }) as Arc<dyn Handler>
-    };
+    let handler = |kind| Arc::new(Noting { kind, pool: pool.clone() }) as Arc<dyn Handler>;
     ALL.map(handler).into()
 }
 
@@ -148,10 +143,7 @@ impl Noting {
             .await?;
         if begun <= times {
             let delay = Duration::from_millis(20);
-            return Err(TaskError::Snooze {
-                delay,
-                reason: "throttled".into(),
-            });
+            return Err(TaskError::Snooze { delay, reason: "throttled".into() });
         }
         Ok(())
     }

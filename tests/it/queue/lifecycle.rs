@@ -47,15 +47,9 @@ async fn errors_and_panics_use_up_the_attempts_and_fail_the_job_once() {
     for kind in [Kind::Retry, Kind::Panic] {
         let id = put(&database.pool, kind, json!({})).await;
         let row = until(&database.pool, id, "failed").await;
-        assert_eq!(
-            (row.attempt, row.error_code.as_deref()),
-            (3, Some("attempts_exhausted"))
-        );
+        assert_eq!((row.attempt, row.error_code.as_deref()), (3, Some("attempts_exhausted")));
         assert_eq!(notes(&database.pool, "begun", Some(id)).await, 3);
-        assert_eq!(
-            notes(&database.pool, "failed: attempts_exhausted", Some(id)).await,
-            1
-        );
+        assert_eq!(notes(&database.pool, "failed: attempts_exhausted", Some(id)).await, 1);
     }
     worker.stop().await;
 }
@@ -65,31 +59,20 @@ async fn a_cancelled_task_is_told_at_once_and_writes_nothing() {
     let database = queue_database().await;
     let pool = &database.pool;
     // A heartbeat alone would notice too late for this test.
-    let slow = Settings {
-        heartbeat: Duration::from_secs(60),
-        lease: SECONDS_10,
-        ..settings()
-    };
+    let slow = Settings { heartbeat: Duration::from_secs(60), lease: SECONDS_10, ..settings() };
     let worker = Local::start(pool, slow);
     let subject = Uuid::now_v7();
     let wait = NewTask::new(Kind::Wait.name(), Lane::Net, subject);
     let id = queue::enqueue(pool, wait.clone()).await.unwrap();
     noted(pool, "begun", id).await;
-    let later = NewTask {
-        delay: SECONDS_10,
-        ..wait
-    };
+    let later = NewTask { delay: SECONDS_10, ..wait };
     let waiting = queue::enqueue(pool, later).await.unwrap();
     assert_eq!(queue::cancel(pool, subject).await.unwrap(), 2);
     assert_eq!(row(pool, id).await.state, "cancelled");
     assert_eq!(row(pool, waiting).await.state, "cancelled");
     let asked = Instant::now();
     noted(pool, "refused", id).await;
-    assert!(
-        asked.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        asked.elapsed()
-    );
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     assert_eq!(queue::cancel(pool, subject).await.unwrap(), 0);
     assert_eq!(notes(pool, "outcome", None).await, 0);
     worker.stop().await;
@@ -121,11 +104,7 @@ async fn two_hundred_tasks_run_once_each_on_three_workers() {
     }
     let done = "select count(*) from tasks where state = 'succeeded' and attempt = 1";
     eventually("all done", Duration::from_secs(20), async || {
-        sqlx::query_scalar::<_, i64>(done)
-            .fetch_one(pool)
-            .await
-            .unwrap()
-            == 200
+        sqlx::query_scalar::<_, i64>(done).fetch_one(pool).await.unwrap() == 200
     })
     .await;
     assert_eq!(notes(pool, "begun", None).await, 200);
@@ -168,11 +147,7 @@ async fn a_heartbeat_writes_progress_and_keeps_a_long_task() {
     let id = put(pool, Kind::Record, json!({ "millis": 2500 })).await;
     let progress = async || {
         let query = "select done, total from tasks where id = $1";
-        sqlx::query_as::<_, (i64, i64)>(query)
-            .bind(id)
-            .fetch_one(pool)
-            .await
-            .unwrap()
+        sqlx::query_as::<_, (i64, i64)>(query).bind(id).fetch_one(pool).await.unwrap()
     };
     eventually("progress", SECONDS_10, async || progress().await == (1, 2)).await;
     let row = until(pool, id, "succeeded").await;
@@ -187,22 +162,15 @@ async fn a_heartbeat_writes_progress_and_keeps_a_long_task() {
 async fn finished_tasks_are_deleted_after_their_retention() {
     let database = queue_database().await;
     let pool = &database.pool;
-    let brief = Settings {
-        retention: Duration::from_millis(500),
-        ..settings()
-    };
+    let brief = Settings { retention: Duration::from_millis(500), ..settings() };
     let worker = Local::start(pool, brief);
     put(pool, Kind::Plain, json!({})).await;
-    let waiting = NewTask {
-        delay: SECONDS_10 * 6,
-        ..NewTask::new("plain", Lane::Net, Uuid::nil())
-    };
+    let waiting =
+        NewTask { delay: SECONDS_10 * 6, ..NewTask::new("plain", Lane::Net, Uuid::nil()) };
     queue::enqueue(pool, waiting).await.unwrap();
     eventually("the finished one is gone", SECONDS_10, async || {
-        let states: Vec<String> = sqlx::query_scalar("select state::text from tasks")
-            .fetch_all(pool)
-            .await
-            .unwrap();
+        let states: Vec<String> =
+            sqlx::query_scalar("select state::text from tasks").fetch_all(pool).await.unwrap();
         states == ["available"] && notes(pool, "begun", None).await == 1
     })
     .await;
@@ -213,9 +181,7 @@ async fn finished_tasks_are_deleted_after_their_retention() {
 #[should_panic(expected = "two handlers have the same kind")]
 async fn two_handlers_of_one_kind_are_refused() {
     let database = queue_database().await;
-    let twice: Vec<Arc<dyn Handler>> = handlers(&database.pool)
-        .into_iter()
-        .chain(handlers(&database.pool))
-        .collect();
+    let twice: Vec<Arc<dyn Handler>> =
+        handlers(&database.pool).into_iter().chain(handlers(&database.pool)).collect();
     Worker::new(&database.pool, twice, settings());
 }

@@ -58,10 +58,7 @@ impl Local {
 
     async fn stop(self) {
         self.stop.cancel();
-        tokio::time::timeout(SECONDS_10, self.ended)
-            .await
-            .unwrap()
-            .unwrap();
+        tokio::time::timeout(SECONDS_10, self.ended).await.unwrap().unwrap();
     }
 }
 
@@ -81,9 +78,7 @@ async fn worker_entry() {
         signals.recv().await;
         on_signal.cancel();
     });
-    Worker::new(&pool, handlers(&pool), settings())
-        .run(stop)
-        .await;
+    Worker::new(&pool, handlers(&pool), settings()).run(stop).await;
 }
 
 fn worker(database: &TestDatabase) -> Process {
@@ -112,10 +107,8 @@ async fn row(pool: &PgPool, id: TaskId) -> Row {
 }
 
 async fn until(pool: &PgPool, id: TaskId, state: &str) -> Row {
-    eventually(&format!("{id} {state}"), SECONDS_10, async || {
-        row(pool, id).await.state == state
-    })
-    .await;
+    eventually(&format!("{id} {state}"), SECONDS_10, async || row(pool, id).await.state == state)
+        .await;
     row(pool, id).await
 }
 
@@ -130,8 +123,5 @@ async fn notes(pool: &PgPool, what: &str, of: Option<TaskId>) -> i64 {
 }
 
 async fn noted(pool: &PgPool, what: &str, of: TaskId) {
-    eventually(what, SECONDS_10, async || {
-        notes(pool, what, Some(of)).await > 0
-    })
-    .await;
+    eventually(what, SECONDS_10, async || notes(pool, what, Some(of)).await > 0).await;
 }

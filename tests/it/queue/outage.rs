@@ -21,21 +21,14 @@ const SOCKET: &str = ".s.PGSQL.5432";
 async fn a_lost_notification_is_only_latency() {
     let database = queue_database().await;
     let pool = &database.pool;
-    sqlx::query("alter table tasks disable trigger tasks_notify")
-        .execute(pool)
-        .await
-        .unwrap();
+    sqlx::query("alter table tasks disable trigger tasks_notify").execute(pool).await.unwrap();
     let worker = Local::start(pool, settings());
     for _ in 0..100 {
         put(pool, Kind::Record, json!({ "millis": 0 })).await;
     }
     let open = "select count(*) from tasks where finished_at is null";
     eventually("all found by polling", SECONDS_10, async || {
-        sqlx::query_scalar::<_, i64>(open)
-            .fetch_one(pool)
-            .await
-            .unwrap()
-            == 0
+        sqlx::query_scalar::<_, i64>(open).fetch_one(pool).await.unwrap() == 0
     })
     .await;
     let late: f64 = sqlx::query_scalar(
@@ -51,10 +44,7 @@ async fn a_lost_notification_is_only_latency() {
 #[tokio::test]
 async fn a_notification_wakes_a_worker_before_its_poll() {
     let database = queue_database().await;
-    let lazy = Settings {
-        poll: Duration::from_secs(60),
-        ..settings()
-    };
+    let lazy = Settings { poll: Duration::from_secs(60), ..settings() };
     let worker = Local::start(&database.pool, lazy);
     // The listener's first connection wakes all lanes: let that pass.
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -69,10 +59,7 @@ async fn an_outage_longer_than_the_lease_burns_no_attempt() {
     let pool = &database.pool;
     let mut proxy = Proxy::before(&database.url);
     let through = db::connect(&proxy.url, 4).await.unwrap();
-    let lease = Settings {
-        lease: Duration::from_secs(2),
-        ..settings()
-    };
+    let lease = Settings { lease: Duration::from_secs(2), ..settings() };
     let worker = Local::start(&through, lease);
     // The first wants to write during the outage, the second after it.
     let first = put(pool, Kind::Record, json!({ "millis": 1000 })).await;
@@ -109,12 +96,7 @@ impl Proxy {
         let (base, _) = url.split_once("?host=").unwrap();
         let url = format!("{base}?host={}", folder.path().display());
         let open = Self::open(&folder, &server);
-        Self {
-            folder,
-            server,
-            url,
-            open,
-        }
+        Self { folder, server, url, open }
     }
 
     fn open(folder: &TempDir, server: &Path) -> JoinHandle<()> {
@@ -126,9 +108,7 @@ impl Proxy {
                 let (mut client, _) = listener.accept().await.unwrap();
                 let mut server = UnixStream::connect(&server).await.unwrap();
                 streams.spawn(async move {
-                    tokio::io::copy_bidirectional(&mut client, &mut server)
-                        .await
-                        .ok();
+                    tokio::io::copy_bidirectional(&mut client, &mut server).await.ok();
                 });
             }
         })
@@ -173,10 +153,8 @@ async fn a_conflict_while_settling_is_retried_in_the_same_attempt() {
     let row = until(pool, id, "succeeded").await;
     assert_eq!((row.attempt, row.snoozes), (1, 0));
     assert_eq!(notes(pool, "begun", Some(id)).await, 1);
-    let faults: i64 = sqlx::query_scalar("select last_value from faults")
-        .fetch_one(pool)
-        .await
-        .unwrap();
+    let faults: i64 =
+        sqlx::query_scalar("select last_value from faults").fetch_one(pool).await.unwrap();
     assert_eq!(faults, 2);
     worker.stop().await;
 }

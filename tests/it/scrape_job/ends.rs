@@ -20,7 +20,9 @@ use crate::support::service::Service;
 /// An image host that takes its time.
 async fn slow_origin() -> Origin {
     Origin::answer(|path| match picture_at(path) {
-        Reply::Bytes(bytes) if path.ends_with(".png") => Reply::Late(Duration::from_millis(150), bytes),
+        Reply::Bytes(bytes) if path.ends_with(".png") => {
+            Reply::Late(Duration::from_millis(150), bytes)
+        }
         other => other,
     })
     .await
@@ -113,7 +115,10 @@ async fn a_source_that_keeps_asking_for_patience_is_left_alone() {
     let worker = service.work();
     let path = create(&service, &bing_job(&dataset, 10)).await;
     let job = service.ended(&path, LIMIT).await;
-    assert_eq!((&job["status"], &job["stop_reason"]), (&json!("succeeded"), &json!("rate_limited")));
+    assert_eq!(
+        (&job["status"], &job["stop_reason"]),
+        (&json!("succeeded"), &json!("rate_limited"))
+    );
     assert_eq!(asked.load(Ordering::SeqCst), 6);
     worker.stop().await;
 }
@@ -125,7 +130,10 @@ async fn a_source_that_refuses_fails_the_job() {
     let worker = service.work();
     let path = create(&service, &bing_job(&dataset, 10)).await;
     let job = service.ended(&path, LIMIT).await;
-    assert_eq!((&job["status"], &job["error"]["code"]), (&json!("failed"), &json!("source_refused")));
+    assert_eq!(
+        (&job["status"], &job["error"]["code"]),
+        (&json!("failed"), &json!("source_refused"))
+    );
     worker.stop().await;
 }
 
@@ -167,7 +175,8 @@ async fn a_candidate_that_kills_its_workers_does_not_end_the_job() {
     let id: shipshape::db::ScrapeJobId = path.rsplit('/').next().unwrap().parse().unwrap();
     let reopen = "update scrape_jobs set status = 'running', finished_at = null where id = $1";
     sqlx::query(reopen).bind(id).execute(pool).await.unwrap();
-    let reset = "update candidates set outcome = null, why = null, image_id = null, settled_at = null
+    let reset =
+        "update candidates set outcome = null, why = null, image_id = null, settled_at = null
                  where job_id = $1 and url like '%/2.png' returning id";
     let poison: shipshape::db::CandidateId =
         sqlx::query_scalar(reset).bind(id).fetch_one(pool).await.unwrap();

@@ -74,7 +74,11 @@ async fn a_search_stores_exactly_its_limit_with_two_workers() {
     let origin = Origin::answer(move |path| match parameter(path, "first") {
         Some(first) => results(HOST.get().unwrap(), first.parse().unwrap(), 500),
         // Every seventh result is gone, so that one round of pages is not enough.
-        None if path.trim_matches(|c: char| !c.is_ascii_digit()).parse().is_ok_and(|n: u32| n % 7 == 0) => {
+        None if path
+            .trim_matches(|c: char| !c.is_ascii_digit())
+            .parse()
+            .is_ok_and(|n: u32| n % 7 == 0) =>
+        {
             with_head("404 Not Found", b"")
         }
         None => picture_at(path),
@@ -85,7 +89,10 @@ async fn a_search_stores_exactly_its_limit_with_two_workers() {
     let path = create(&service, &bing_job(&dataset, 60)).await;
     let workers = [service.work(), service.work()];
     let job = service.ended(&path, LIMIT).await;
-    assert_eq!((&job["status"], &job["stop_reason"]), (&json!("succeeded"), &json!("limit_reached")));
+    assert_eq!(
+        (&job["status"], &job["stop_reason"]),
+        (&json!("succeeded"), &json!("limit_reached"))
+    );
     assert_eq!(outcome(&job, "stored"), 60, "{job}");
     assert!(outcome(&job, "failed:http_404") > 0, "{job}");
     assert_eq!(job["progress"]["done"], outcomes(&job));
@@ -109,9 +116,8 @@ async fn what_was_deleted_or_erased_does_not_come_back() {
     let path = create(&service, &urls_job(&dataset, &urls, 5)).await;
     service.ended(&path, LIMIT).await;
     let (_, stored) = service.get(&format!("{path}/candidates")).await;
-    let ids: Vec<ImageId> = (0..3)
-        .map(|n| stored["items"][n]["image_id"].as_str().unwrap().parse().unwrap())
-        .collect();
+    let ids: Vec<ImageId> =
+        (0..3).map(|n| stored["items"][n]["image_id"].as_str().unwrap().parse().unwrap()).collect();
     let pool = &service.app.pool;
     dataset::delete_image(pool, ids[0]).await.unwrap();
     let erased = dataset::find_image(pool, ids[1]).await.unwrap().unwrap();

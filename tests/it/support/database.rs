@@ -22,20 +22,11 @@ pub(crate) struct TestDatabase {
 /// A new, migrated, empty database.
 pub(crate) async fn database() -> TestDatabase {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let server = tokio::task::spawn_blocking(|| SERVER.get_or_init(start))
-        .await
-        .unwrap();
+    let server = tokio::task::spawn_blocking(|| SERVER.get_or_init(start)).await.unwrap();
     let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-    run(
-        &server.url,
-        format!("create database {name} template {TEMPLATE}"),
-    )
-    .await;
+    run(&server.url, format!("create database {name} template {TEMPLATE}")).await;
     let url = named(&server.url, &name);
-    TestDatabase {
-        pool: db::connect(&url, 8).await.unwrap(),
-        url,
-    }
+    TestDatabase { pool: db::connect(&url, 8).await.unwrap(), url }
 }
 
 static SERVER: OnceLock<Server> = OnceLock::new();
@@ -49,16 +40,9 @@ struct Server {
 
 /// Runs on a thread of its own: each test has another async runtime.
 fn start() -> Server {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let folder = tempfile::Builder::new()
-            .prefix("shipshape-test-")
-            .tempdir()
-            .unwrap()
-            .keep();
+        let folder = tempfile::Builder::new().prefix("shipshape-test-").tempdir().unwrap().keep();
         // Durability is not what these tests test; many of them run at once on many cores.
         let settings = [
             ("fsync", "off"),
@@ -69,9 +53,7 @@ fn start() -> Server {
         let options = Options {
             pg_bin: std::env::var_os("SHIPSHAPE_PG_BIN").map(Into::into),
             download: Download::configured().unwrap(),
-            settings: settings
-                .map(|(name, value)| (name.into(), value.into()))
-                .into(),
+            settings: settings.map(|(name, value)| (name.into(), value.into())).into(),
         };
         let embedded = Embedded::start_with(&folder, &options).await.unwrap();
         let watchdog = watchdog(embedded.pid().unwrap(), &folder.to_string_lossy());
@@ -80,11 +62,7 @@ fn start() -> Server {
         let pool = db::connect(&named(&url, TEMPLATE), 1).await.unwrap();
         db::migrate(&pool).await.unwrap();
         pool.close().await;
-        Server {
-            url,
-            _embedded: embedded,
-            _watchdog: watchdog,
-        }
+        Server { url, _embedded: embedded, _watchdog: watchdog }
     })
 }
 
@@ -109,9 +87,6 @@ fn named(url: &str, name: &str) -> String {
 
 async fn run(url: &str, statement: String) {
     let mut connection = PgConnection::connect(url).await.unwrap();
-    connection
-        .execute(sqlx::AssertSqlSafe(statement))
-        .await
-        .unwrap();
+    connection.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
     connection.close().await.unwrap();
 }

@@ -41,15 +41,10 @@ pub(crate) fn encoded(pixels: &RgbImage, format: ImageFormat) -> Bytes {
 
 /// A dataset with a class per count, each with so many patchworks.
 pub(crate) async fn drawn(service: &Service, name: &str, counts: &[usize]) -> DatasetId {
-    let class = |class: usize| NewClass {
-        name: format!("class {class}"),
-        phrases: Vec::new(),
-    };
+    let class = |class: usize| NewClass { name: format!("class {class}"), phrases: Vec::new() };
     let classes: Vec<NewClass> = (0..counts.len()).map(class).collect();
     let mut connection = service.app.pool.acquire().await.unwrap();
-    let created = dataset::insert(&mut connection, name, &classes)
-        .await
-        .unwrap();
+    let created = dataset::insert(&mut connection, name, &classes).await.unwrap();
     let id = created.expect("the name is free").id;
     for (class, count) in counts.iter().enumerate() {
         for number in 0..*count as u64 {
@@ -71,17 +66,10 @@ pub(crate) async fn admit(
     service.app.blobs.put(&key, bytes).await.unwrap();
     let mut connection = service.app.pool.acquire().await.unwrap();
     let name = format!("class {class}");
-    let class: ClassId = dataset::find_class(&mut *connection, dataset, &name)
-        .await
-        .unwrap()
-        .unwrap();
+    let class: ClassId =
+        dataset::find_class(&mut *connection, dataset, &name).await.unwrap().unwrap();
     let origin = Origin::Upload("drawn.png".into());
-    let arrival = Arrival {
-        dataset,
-        class,
-        facts: &facts,
-        origin,
-    };
+    let arrival = Arrival { dataset, class, facts: &facts, origin };
     match dataset::admit(&mut connection, &arrival).await.unwrap() {
         Admission::Stored(id) => id,
         other => panic!("{other:?}"),
@@ -128,9 +116,7 @@ pub(crate) async fn trained(service: &Service, snapshot: &Value, seed: u64) -> V
 /// Lets the run's model answer; returns its id.
 pub(crate) async fn activated(service: &Service, run: &Value) -> String {
     let id = run["model_id"].as_str().unwrap().to_owned();
-    let (status, model) = service
-        .post(&format!("/models/{id}/activate"), &json!({}))
-        .await;
+    let (status, model) = service.post(&format!("/models/{id}/activate"), &json!({})).await;
     assert_eq!((status, &model["active"]), (200, &json!(true)), "{model}");
     id
 }

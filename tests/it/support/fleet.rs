@@ -44,35 +44,16 @@ pub(crate) async fn fleet() -> Fleet {
 /// The same with this many tagger calls a second.
 pub(crate) async fn fleet_at(rate: &str) -> Fleet {
     let tagger = RekognitionStandIn::start([]).await;
-    let flags = [
-        "--rekognition-url",
-        &tagger.endpoint,
-        "--rekognition-rate",
-        rate,
-    ];
+    let flags = ["--rekognition-url", &tagger.endpoint, "--rekognition-rate", rate];
     let service = service(&flags).await;
     let worker = service.work();
     let mut connection = service.app.pool.acquire().await.unwrap();
-    let classes = ["ship", "ferry"].map(|name| NewClass {
-        name: name.into(),
-        phrases: vec![],
-    });
-    let created = dataset::insert(&mut connection, "fleet", &classes)
-        .await
-        .unwrap()
-        .unwrap();
+    let classes = ["ship", "ferry"].map(|name| NewClass { name: name.into(), phrases: vec![] });
+    let created = dataset::insert(&mut connection, "fleet", &classes).await.unwrap().unwrap();
     let classes = [created.classes[0].id, created.classes[1].id];
-    let fleet = Fleet {
-        dataset: created.id,
-        classes,
-        service,
-        tagger,
-        _worker: worker,
-    };
+    let fleet = Fleet { dataset: created.id, classes, service, tagger, _worker: worker };
     for (class, seed) in classes.into_iter().zip([9001, 9002]) {
-        fleet
-            .refer(&mut connection, class, &drawing(seed, 128))
-            .await;
+        fleet.refer(&mut connection, class, &drawing(seed, 128)).await;
     }
     drop(connection);
     fleet
@@ -82,9 +63,7 @@ pub(crate) async fn fleet_at(rate: &str) -> Fleet {
 pub(crate) fn drawing(seed: u32, side: u32) -> Vec<u8> {
     let pixels = RgbImage::from_fn(side, side, |x, y| {
         let block = (x * 8 / side) + 8 * (y * 8 / side);
-        let mixed = (block + 1)
-            .wrapping_mul(2_654_435_761)
-            .wrapping_add(seed * 40_503 + 7);
+        let mixed = (block + 1).wrapping_mul(2_654_435_761).wrapping_add(seed * 40_503 + 7);
         let mixed = (mixed ^ (mixed >> 15)).wrapping_mul(2_246_822_519);
         let grey = ((mixed ^ (mixed >> 13)) >> 24) as u8;
         image::Rgb([grey, grey, grey / 2])
@@ -98,16 +77,9 @@ impl Fleet {
         let sha256 = examined.facts.sha256;
         let bytes = Bytes::copy_from_slice(bytes);
         self.tagger.know(&bytes, labelled(VERSION, &REFERENCE));
-        self.service
-            .app
-            .blobs
-            .put(&Key::Reference(self.dataset, sha256), bytes)
-            .await
-            .unwrap();
+        self.service.app.blobs.put(&Key::Reference(self.dataset, sha256), bytes).await.unwrap();
         picture::insert(connection, &examined.facts).await.unwrap();
-        dataset::replace_references(connection, class, &[sha256])
-            .await
-            .unwrap();
+        dataset::replace_references(connection, class, &[sha256]).await.unwrap();
     }
 
     /// Adds a picture to the class at `class`, of which the tagger sees `labels`.
@@ -116,9 +88,7 @@ impl Fleet {
         let examined = picture::examine(bytes, &Limits::default()).unwrap();
         self.tagger.know(bytes, labelled(VERSION, labels));
         let copy = Bytes::copy_from_slice(bytes);
-        dataset::store(&app.pool, &app.blobs, self.dataset, copy, &examined)
-            .await
-            .unwrap();
+        dataset::store(&app.pool, &app.blobs, self.dataset, copy, &examined).await.unwrap();
         let arrival = Arrival {
             dataset: self.dataset,
             class: self.classes[class],
@@ -127,10 +97,9 @@ impl Fleet {
         };
         let mut connection = app.pool.acquire().await.unwrap();
         match dataset::admit(&mut connection, &arrival).await.unwrap() {
-            dataset::Admission::Stored(id) | dataset::Admission::Duplicate(id) => Vessel {
-                id,
-                sha256: examined.facts.sha256,
-            },
+            dataset::Admission::Stored(id) | dataset::Admission::Duplicate(id) => {
+                Vessel { id, sha256: examined.facts.sha256 }
+            }
             dataset::Admission::Deleted => panic!("a new picture is not deleted"),
         }
     }
@@ -152,9 +121,7 @@ impl Fleet {
     /// Starts a job of these checks.
     pub(crate) async fn start(&self, checks: &[&str], more: Value) -> String {
         let mut body = json!({ "dataset_id": self.dataset, "checks": checks });
-        body.as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let (status, job) = self.service.post("/cleaning-jobs", &body).await;
         assert_eq!(status, 202, "{job}");
         format!("/cleaning-jobs/{}", job["id"].as_str().unwrap())
@@ -170,24 +137,15 @@ impl Fleet {
 
     /// State and class of an image.
     pub(crate) async fn state(&self, vessel: Vessel) -> (String, String) {
-        let image = dataset::find_image(&self.service.app.pool, vessel.id)
-            .await
-            .unwrap()
-            .unwrap();
+        let image = dataset::find_image(&self.service.app.pool, vessel.id).await.unwrap().unwrap();
         (json!(image.state).as_str().unwrap().to_owned(), image.class)
     }
 
     /// Whether the bytes lie in (`images/`, `flagged/`), each place only with the right bytes.
     pub(crate) async fn places(&self, vessel: Vessel) -> (bool, bool) {
         let blobs = &self.service.app.blobs;
-        let here = blobs
-            .digest(&Key::Image(self.dataset, vessel.sha256))
-            .await
-            .unwrap();
-        let aside = blobs
-            .digest(&Key::Flagged(self.dataset, vessel.sha256))
-            .await
-            .unwrap();
+        let here = blobs.digest(&Key::Image(self.dataset, vessel.sha256)).await.unwrap();
+        let aside = blobs.digest(&Key::Flagged(self.dataset, vessel.sha256)).await.unwrap();
         for digest in [here, aside].into_iter().flatten() {
             assert_eq!(digest, vessel.sha256, "other bytes");
         }
@@ -204,10 +162,7 @@ impl Fleet {
 
     /// The verdicts of a job.
     pub(crate) async fn verdicts(&self, path: &str, query: &str) -> Vec<Value> {
-        let (status, page) = self
-            .service
-            .get(&format!("{path}/verdicts?limit=200{query}"))
-            .await;
+        let (status, page) = self.service.get(&format!("{path}/verdicts?limit=200{query}")).await;
         assert_eq!(status, 200, "{page}");
         page["items"].as_array().unwrap().clone()
     }

@@ -3,8 +3,8 @@
 mod database;
 pub(crate) mod drawn;
 pub(crate) mod fleet;
-mod process;
 pub(crate) mod origin;
+mod process;
 pub(crate) mod rekognition;
 pub(crate) mod s3;
 pub(crate) mod service;

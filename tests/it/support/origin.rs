@@ -31,10 +31,7 @@ pub(crate) fn ok(content_type: &str, body: &[u8]) -> Reply {
 
 /// An answer with this status and these headers, and a correct length.
 pub(crate) fn with_head(head: &str, body: &[u8]) -> Reply {
-    raw(
-        &format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n", body.len()),
-        body,
-    )
+    raw(&format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n", body.len()), body)
 }
 
 /// Exactly these bytes.
@@ -79,10 +76,7 @@ impl Origin {
     pub(crate) async fn serve(routes: impl Into<HashMap<String, Reply>>) -> Self {
         let routes = routes.into();
         Self::answer(move |path| {
-            routes
-                .get(path)
-                .cloned()
-                .unwrap_or_else(|| with_head("404 Not Found", b""))
+            routes.get(path).cloned().unwrap_or_else(|| with_head("404 Not Found", b""))
         })
         .await
     }
@@ -139,11 +133,7 @@ async fn connection(
         return;
     };
     let path = head.split(' ').nth(1).unwrap_or("/").to_owned();
-    let seen = Seen {
-        path: path.clone(),
-        head: head.to_lowercase(),
-        at: Instant::now(),
-    };
+    let seen = Seen { path: path.clone(), head: head.to_lowercase(), at: Instant::now() };
     counts.seen.lock().unwrap().push(seen);
     let open = counts.open.fetch_add(1, Ordering::SeqCst) + 1;
     counts.most_open.fetch_max(open, Ordering::SeqCst);

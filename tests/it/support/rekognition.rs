@@ -33,10 +33,7 @@ impl RekognitionStandIn {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let answers = answers.into_iter().collect();
-        let script = Arc::new(Mutex::new(Script {
-            answers,
-            ..Script::default()
-        }));
+        let script = Arc::new(Mutex::new(Script { answers, ..Script::default() }));
         let app = axum::Router::new()
             .fallback(answer)
             .layer(DefaultBodyLimit::disable())
@@ -47,11 +44,7 @@ impl RekognitionStandIn {
 
     /// From now on the picture in `bytes` gets this answer, unless an answer is scripted.
     pub(crate) fn know(&self, bytes: &[u8], answer: Answer) {
-        self.script
-            .lock()
-            .unwrap()
-            .known
-            .insert(Sha256::of(bytes), answer);
+        self.script.lock().unwrap().known.insert(Sha256::of(bytes), answer);
     }
 
     /// The next requests get these answers, whatever their pictures.
@@ -67,13 +60,8 @@ impl RekognitionStandIn {
     /// The pictures that came, decoded from the requests.
     pub(crate) fn pictures(&self) -> Vec<Vec<u8>> {
         let script = self.script.lock().unwrap();
-        let encoded = script
-            .requests
-            .iter()
-            .map(|request| request["Image"]["Bytes"].as_str());
-        encoded
-            .map(|text| BASE64_STANDARD.decode(text.unwrap()).unwrap())
-            .collect()
+        let encoded = script.requests.iter().map(|request| request["Image"]["Bytes"].as_str());
+        encoded.map(|text| BASE64_STANDARD.decode(text.unwrap()).unwrap()).collect()
     }
 
     /// The requests that came.
@@ -91,10 +79,7 @@ pub(crate) fn labelled(version: &str, names: &[&str]) -> Answer {
 
 /// An error as the `awsJson1_1` protocol spells it.
 pub(crate) fn failure(status: u16, code: &str, message: &str) -> Answer {
-    (
-        status,
-        json!({"__type": code, "Code": code, "Message": message, "message": message}),
-    )
+    (status, json!({"__type": code, "Code": code, "Message": message, "message": message}))
 }
 
 async fn answer(
@@ -104,25 +89,14 @@ async fn answer(
 ) -> (StatusCode, [(&'static str, &'static str); 1], String) {
     assert_eq!(headers["x-amz-target"], "RekognitionService.DetectLabels");
     assert_eq!(headers["content-type"], "application/x-amz-json-1.1");
-    assert!(
-        headers["authorization"]
-            .to_str()
-            .unwrap()
-            .contains("/rekognition/aws4_request")
-    );
+    assert!(headers["authorization"].to_str().unwrap().contains("/rekognition/aws4_request"));
     let mut script = script.lock().unwrap();
     let request: Value = serde_json::from_str(&body).unwrap();
-    let picture = BASE64_STANDARD
-        .decode(request["Image"]["Bytes"].as_str().unwrap())
-        .unwrap();
+    let picture = BASE64_STANDARD.decode(request["Image"]["Bytes"].as_str().unwrap()).unwrap();
     let known = script.known.get(&Sha256::of(&picture)).cloned();
     script.requests.push(request);
     let scripted = script.answers.pop_front();
     let (status, body) = scripted.or(known).expect("one answer for each request");
     let status = StatusCode::from_u16(status).unwrap();
-    (
-        status,
-        [("content-type", "application/x-amz-json-1.1")],
-        body.to_string(),
-    )
+    (status, [("content-type", "application/x-amz-json-1.1")], body.to_string())
 }

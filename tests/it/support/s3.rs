@@ -67,24 +67,12 @@ impl S3StandIn {
     /// Makes the next requests of `operation` fail, one each: `put`, `get`, `head`, `delete`, `copy`, `list`, `part`,
     /// `complete`.
     pub(crate) fn fail(&self, operation: &'static str, faults: &[Fault]) {
-        self.store
-            .lock()
-            .unwrap()
-            .faults
-            .entry(operation)
-            .or_default()
-            .extend(faults);
+        self.store.lock().unwrap().faults.entry(operation).or_default().extend(faults);
     }
 
     /// How many requests of `operation` have come.
     pub(crate) fn count(&self, operation: &str) -> usize {
-        self.store
-            .lock()
-            .unwrap()
-            .seen
-            .iter()
-            .filter(|seen| **seen == operation)
-            .count()
+        self.store.lock().unwrap().seen.iter().filter(|seen| **seen == operation).count()
     }
 
     /// Uploads in parts that were neither finished nor aborted.
@@ -110,20 +98,12 @@ async fn answer(
     let query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     let query: HashMap<String, String> = query.into_owned().collect();
     let path = decoded(uri.path().trim_matches('/'));
-    let request = Request {
-        path,
-        query,
-        headers,
-        body,
-    };
+    let request = Request { path, query, headers, body };
     let operation = operation(&method, &request);
     let fault = {
         let mut store = store.lock().unwrap();
         store.seen.push(operation);
-        store
-            .faults
-            .get_mut(operation)
-            .and_then(VecDeque::pop_front)
+        store.faults.get_mut(operation).and_then(VecDeque::pop_front)
     };
     match fault {
         Some(Fault::Internal) => error(500, "InternalError"),
@@ -172,17 +152,11 @@ fn serve(store: &mut Store, operation: &str, request: &Request) -> Response<Body
         }
         "get" | "head" => match store.objects.get(&path) {
             None => error(404, "NoSuchKey"),
-            Some(bytes) => reply()
-                .header("etag", etag(bytes))
-                .body(bytes.clone().into())
-                .unwrap(),
+            Some(bytes) => reply().header("etag", etag(bytes)).body(bytes.clone().into()).unwrap(),
         },
         "delete" => {
             store.objects.remove(&path);
-            Response::builder()
-                .status(StatusCode::NO_CONTENT)
-                .body(Body::empty())
-                .unwrap()
+            Response::builder().status(StatusCode::NO_CONTENT).body(Body::empty()).unwrap()
         }
         "copy" => copy(store, request),
         "list" => list(store, request),
@@ -196,11 +170,7 @@ fn serve(store: &mut Store, operation: &str, request: &Request) -> Response<Body
         "part" => {
             let number = request.query["partNumber"].parse().unwrap();
             let etag = etag(&request.body);
-            store
-                .uploads
-                .get_mut(&upload)
-                .unwrap()
-                .insert(number, request.body.clone());
+            store.uploads.get_mut(&upload).unwrap().insert(number, request.body.clone());
             reply().header("etag", etag).body(Body::empty()).unwrap()
         }
         "complete" => {
@@ -211,22 +181,14 @@ fn serve(store: &mut Store, operation: &str, request: &Request) -> Response<Body
         }
         "abort" => {
             store.uploads.remove(&upload);
-            Response::builder()
-                .status(StatusCode::NO_CONTENT)
-                .body(Body::empty())
-                .unwrap()
+            Response::builder().status(StatusCode::NO_CONTENT).body(Body::empty()).unwrap()
         }
         other => panic!("{other}"),
     }
 }
 
 fn copy(store: &mut Store, request: &Request) -> Response<Body> {
-    let header = |name| {
-        request
-            .headers
-            .get(name)
-            .map(|value| value.to_str().unwrap().to_owned())
-    };
+    let header = |name| request.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
     let source = decoded(header("x-amz-copy-source").unwrap().trim_start_matches('/'));
     let Some(bytes) = store.objects.get(&source).cloned() else {
         return error(404, "NoSuchKey");
@@ -236,28 +198,19 @@ fn copy(store: &mut Store, request: &Request) -> Response<Body> {
         return error(412, "PreconditionFailed");
     }
     store.objects.insert(request.path.clone(), bytes);
-    xml(format!(
-        "<CopyObjectResult><ETag>{etag}</ETag></CopyObjectResult>"
-    ))
+    xml(format!("<CopyObjectResult><ETag>{etag}</ETag></CopyObjectResult>"))
 }
 
 fn list(store: &Store, request: &Request) -> Response<Body> {
     let of = |name: &str| request.query.get(name).cloned().unwrap_or_default();
-    let (prefix, after) = (
-        format!("{}/{}", request.path, of("prefix")),
-        of("continuation-token"),
-    );
+    let (prefix, after) = (format!("{}/{}", request.path, of("prefix")), of("continuation-token"));
     let bucket = format!("{}/", request.path);
     let matching = store.objects.keys().filter(|key| key.starts_with(&prefix));
-    let keys: Vec<&str> = matching
-        .filter_map(|key| key.strip_prefix(&bucket))
-        .collect();
+    let keys: Vec<&str> = matching.filter_map(|key| key.strip_prefix(&bucket)).collect();
     let rest: Vec<&str> = keys.into_iter().filter(|key| **key > *after).collect();
     let page = &rest[..rest.len().min(PAGE)];
-    let contents: String = page
-        .iter()
-        .map(|key| format!("<Contents><Key>{key}</Key></Contents>"))
-        .collect();
+    let contents: String =
+        page.iter().map(|key| format!("<Contents><Key>{key}</Key></Contents>")).collect();
     let more = rest.len() > PAGE;
     let token = page.last().filter(|_| more).map_or(String::new(), |last| {
         format!("<NextContinuationToken>{last}</NextContinuationToken>")
@@ -269,16 +222,10 @@ fn list(store: &Store, request: &Request) -> Response<Body> {
 
 /// Announces the whole object and sends half of it.
 fn cut(store: &Store, request: &Request) -> Response<Body> {
-    let bytes = store
-        .objects
-        .get(&request.path)
-        .cloned()
-        .unwrap_or_default();
+    let bytes = store.objects.get(&request.path).cloned().unwrap_or_default();
     let half = bytes.slice(..bytes.len() / 2);
     let broken = futures::stream::iter([Ok(half), Err(std::io::Error::other("cut"))]);
-    let reply = reply()
-        .header("content-length", bytes.len())
-        .header("etag", etag(&bytes));
+    let reply = reply().header("content-length", bytes.len()).header("etag", etag(&bytes));
     reply.body(Body::from_stream(broken)).unwrap()
 }
 
@@ -287,17 +234,12 @@ fn reply() -> axum::http::response::Builder {
 }
 
 fn xml(body: String) -> Response<Body> {
-    reply()
-        .header("content-type", "application/xml")
-        .body(body.into())
-        .unwrap()
+    reply().header("content-type", "application/xml").body(body.into()).unwrap()
 }
 
 fn error(status: u16, code: &str) -> Response<Body> {
     let body = format!("<Error><Code>{code}</Code><Message>as told</Message></Error>");
-    let reply = Response::builder()
-        .status(status)
-        .header("content-type", "application/xml");
+    let reply = Response::builder().status(status).header("content-type", "application/xml");
     reply.body(body.into()).unwrap()
 }
 

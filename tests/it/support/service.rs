@@ -46,13 +46,7 @@ pub async fn service(flags: &[&str]) -> Service {
     let address = listener.local_addr().unwrap();
     let router = api::router(app.clone(), Router::new());
     tokio::spawn(api::serve(listener, router, app.shutdown.clone()));
-    Service {
-        app,
-        address,
-        http: reqwest::Client::new(),
-        folder,
-        _database: database,
-    }
+    Service { app, address, http: reqwest::Client::new(), folder, _database: database }
 }
 
 /// A worker in this process.
@@ -81,10 +75,7 @@ impl Service {
         };
         let worker = Worker::new(&self.app.pool, tasks::handlers(&self.app), settings);
         let stop = CancellationToken::new();
-        TestWorker {
-            run: tokio::spawn(worker.run(stop.clone())),
-            stop,
-        }
+        TestWorker { run: tokio::spawn(worker.run(stop.clone())), stop }
     }
 
     /// The status and the JSON of an answer.
@@ -99,13 +90,7 @@ impl Service {
 
     /// The same with an idempotency key.
     pub async fn post_once(&self, path: &str, key: &str, body: &Value) -> (u16, Value) {
-        answer(
-            self.http
-                .post(self.url(path))
-                .header("idempotency-key", key)
-                .json(body),
-        )
-        .await
+        answer(self.http.post(self.url(path)).header("idempotency-key", key).json(body)).await
     }
 
     /// The URL of a path.
@@ -119,10 +104,7 @@ impl Service {
         loop {
             let (status, job) = self.get(path).await;
             assert_eq!(status, 200, "{job}");
-            if matches!(
-                job["status"].as_str(),
-                Some("succeeded" | "failed" | "cancelled")
-            ) {
+            if matches!(job["status"].as_str(), Some("succeeded" | "failed" | "cancelled")) {
                 return job;
             }
             assert!(begun.elapsed() < limit, "still {job}");
@@ -152,8 +134,5 @@ async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
-    (
-        status,
-        serde_json::from_str(&text).unwrap_or(Value::String(text)),
-    )
+    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
 }

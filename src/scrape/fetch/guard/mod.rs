@@ -113,10 +113,8 @@ impl Target {
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             return Err(FetchError::BadUrl);
         };
-        let allowed = policy
-            .allow_hosts
-            .iter()
-            .any(|entry| entry.host == host && entry.port == port);
+        let allowed =
+            policy.allow_hosts.iter().any(|entry| entry.host == host && entry.port == port);
         if !allowed {
             check_host(&url, policy)?;
             if !matches!(port, 80 | 443) && !policy.extra_ports.contains(&port) {
@@ -128,11 +126,7 @@ impl Target {
 
     /// The host as politeness counts it: the name alone on the two usual ports.
     pub(super) fn host(&self) -> String {
-        let name = self
-            .url
-            .host_str()
-            .unwrap_or_default()
-            .trim_end_matches('.');
+        let name = self.url.host_str().unwrap_or_default().trim_end_matches('.');
         match self.url.port_or_known_default() {
             Some(port) if !matches!(port, 80 | 443) => format!("{name}:{port}"),
             _ => name.to_owned(),
@@ -150,16 +144,11 @@ fn check_host(url: &Url, policy: &FetchPolicy) -> Result<(), FetchError> {
             let name = name.trim_end_matches('.');
             name.is_empty()
                 || CLOSED_NAMES.contains(&name.rsplit('.').next().unwrap_or(name))
-                || policy
-                    .deny_hosts
-                    .iter()
-                    .any(|deny| deny.eq_ignore_ascii_case(name))
+                || policy.deny_hosts.iter().any(|deny| deny.eq_ignore_ascii_case(name))
         }
     };
     if closed {
-        Err(FetchError::Ssrf(
-            url.host_str().unwrap_or_default().to_owned(),
-        ))
+        Err(FetchError::Ssrf(url.host_str().unwrap_or_default().to_owned()))
     } else {
         Ok(())
     }
@@ -178,10 +167,7 @@ pub struct SystemLookup;
 impl Lookup for SystemLookup {
     fn lookup(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
         Box::pin(async move {
-            Ok(tokio::net::lookup_host((name.as_str(), 0))
-                .await?
-                .map(|found| found.ip())
-                .collect())
+            Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.map(|found| found.ip()).collect())
         })
     }
 }

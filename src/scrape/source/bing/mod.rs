@@ -19,10 +19,7 @@ const CAP: u32 = 1000;
 
 pub(super) fn open(settings: &Settings) -> anyhow::Result<Box<dyn Source>> {
     let base = settings.endpoint(NAME, "https://www.bing.com/")?;
-    Ok(Box::new(Bing {
-        base,
-        client: request::client()?,
-    }))
+    Ok(Box::new(Bing { base, client: request::client()? }))
 }
 
 struct Bing {
@@ -54,10 +51,7 @@ impl Bing {
             return Ok(Page::stopped(StopReason::BlockedSuspected));
         };
         if parsed.tiles() == 0 {
-            return self
-                .without_tiles(query, &place, &parsed)
-                .await
-                .map(Page::stopped);
+            return self.without_tiles(query, &place, &parsed).await.map(Page::stopped);
         }
         let licence = query.filters.licence.map(request::stated_licence);
         Ok(turn(place, parsed, licence.as_deref()))
@@ -70,9 +64,7 @@ impl Bing {
             Answer::Html(html) => html,
         };
         let parsed = tokio::task::spawn_blocking(move || parse::parse(&html, first)).await;
-        parsed
-            .map(Some)
-            .map_err(|error| SearchError::Transient(error.to_string()))
+        parsed.map(Some).map_err(|error| SearchError::Transient(error.to_string()))
     }
 
     /// A good answer without results is an alarm. It is the end only if nothing at all came back, there were
@@ -91,11 +83,7 @@ impl Bing {
         }
         let again = self.parsed(query, 1).await?;
         let alive = again.is_some_and(|page| !page.hits.is_empty());
-        Ok(if alive {
-            StopReason::Exhausted
-        } else {
-            StopReason::BlockedSuspected
-        })
+        Ok(if alive { StopReason::Exhausted } else { StopReason::BlockedSuspected })
     }
 }
 
@@ -107,10 +95,7 @@ fn turn(mut place: Place, parsed: Parsed, licence: Option<&str>) -> Page {
         .hits
         .into_iter()
         .filter(|hit| place.is_new(hit))
-        .map(|hit| Hit {
-            licence: licence.map(str::to_owned),
-            ..hit
-        })
+        .map(|hit| Hit { licence: licence.map(str::to_owned), ..hit })
         .collect();
     let stop = if skipped * 2 > tiles {
         Some(StopReason::ParseDrift)
@@ -123,12 +108,7 @@ fn turn(mut place: Place, parsed: Parsed, licence: Option<&str>) -> Page {
         None
     };
     let next = stop.is_none().then(|| Cursor::of(&place.moved_to(next)));
-    Page {
-        hits,
-        skipped_tiles: skipped,
-        next,
-        stop,
-    }
+    Page { hits, skipped_tiles: skipped, next, stop }
 }
 
 #[cfg(test)]

@@ -82,15 +82,10 @@ pub(super) fn parse(html: &str, first: u32) -> Parsed {
 
 /// An empty list in its wrapping is as blank as nothing at all.
 fn is_blank(page: &Html) -> bool {
-    page.root_element().descendent_elements().all(|element| {
-        matches!(
-            element.value().name(),
-            "html" | "head" | "body" | "div" | "ul"
-        )
-    }) && page
-        .root_element()
-        .text()
-        .all(|text| text.trim().is_empty())
+    page.root_element()
+        .descendent_elements()
+        .all(|element| matches!(element.value().name(), "html" | "head" | "body" | "div" | "ul"))
+        && page.root_element().text().all(|text| text.trim().is_empty())
 }
 
 fn hit(tile: ElementRef<'_>, rank: i32) -> Option<Hit> {
@@ -104,24 +99,10 @@ fn hit(tile: ElementRef<'_>, rank: i32) -> Option<Hit> {
         .and_then(digest)
         .or_else(|| thumbnail_digest(thumbnail_url.as_deref()?));
     let (width, height) = size(tile).unzip();
-    let title = meta
-        .t
-        .as_deref()
-        .and_then(plain)
-        .or_else(|| nearby_title(tile));
+    let title = meta.t.as_deref().and_then(plain).or_else(|| nearby_title(tile));
     let page_url = meta.purl.as_deref().and_then(link);
     let licence = None;
-    Some(Hit {
-        url,
-        page_url,
-        title,
-        rank,
-        thumbnail_url,
-        licence,
-        engine_md5,
-        width,
-        height,
-    })
+    Some(Hit { url, page_url, title, rank, thumbnail_url, licence, engine_md5, width, height })
 }
 
 /// A URL as the page gives it; whether it may be fetched is the fetch guard's to say.
@@ -134,10 +115,7 @@ fn link(text: &str) -> Option<String> {
 /// Text without highlight marks (U+E000, U+E001) and control characters.
 fn plain(text: &str) -> Option<String> {
     let marks = ['\u{e000}', '\u{e001}'];
-    let kept: String = text
-        .chars()
-        .filter(|c| !c.is_control() && !marks.contains(c))
-        .collect();
+    let kept: String = text.chars().filter(|c| !c.is_control() && !marks.contains(c)).collect();
     let kept = kept.trim();
     let kept = &kept[..kept.floor_char_boundary(MAX_TITLE)];
     (!kept.is_empty()).then(|| kept.to_owned())
@@ -160,19 +138,14 @@ fn thumbnail_digest(url: &str) -> Option<String> {
 fn size(tile: ElementRef<'_>) -> Option<(u32, u32)> {
     size_of_link(tile.attr("href").unwrap_or_default()).or_else(|| {
         let frame = ancestors(tile).find(|element| has_class(*element, "imgpt"))?;
-        frame
-            .select(&SIZE)
-            .take(8)
-            .find_map(|span| size_of_words(&span.text().collect::<String>()))
+        frame.select(&SIZE).take(8).find_map(|span| size_of_words(&span.text().collect::<String>()))
     })
 }
 
 fn size_of_link(href: &str) -> Option<(u32, u32)> {
     let link = Url::parse("https://www.bing.com/").ok()?.join(href).ok()?;
     let side = |wanted: &str| {
-        let (_, value) = link
-            .query_pairs()
-            .find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
+        let (_, value) = link.query_pairs().find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
         value.parse::<u32>().ok().filter(|side| *side > 0)
     };
     Some((side("expw")?, side("exph")?))
@@ -181,11 +154,7 @@ fn size_of_link(href: &str) -> Option<(u32, u32)> {
 /// From `3442 x 2972 · png`, with an x or a ×.
 fn size_of_words(words: &str) -> Option<(u32, u32)> {
     let (width, rest) = words.split_once(['x', '×'])?;
-    let height: String = rest
-        .trim_start()
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .collect();
+    let height: String = rest.trim_start().chars().take_while(char::is_ascii_digit).collect();
     Some((width.trim().parse().ok()?, height.parse().ok()?))
 }
 
@@ -200,8 +169,5 @@ fn ancestors(tile: ElementRef<'_>) -> impl Iterator<Item = ElementRef<'_>> {
 }
 
 fn has_class(element: ElementRef<'_>, class: &str) -> bool {
-    element
-        .value()
-        .classes()
-        .any(|own| own.eq_ignore_ascii_case(class))
+    element.value().classes().any(|own| own.eq_ignore_ascii_case(class))
 }

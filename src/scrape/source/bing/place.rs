@@ -30,10 +30,7 @@ struct Stored {
 
 impl Default for Place {
     fn default() -> Self {
-        Self {
-            first: 1,
-            seen: HashSet::new(),
-        }
+        Self { first: 1, seen: HashSet::new() }
     }
 }
 
@@ -45,10 +42,8 @@ impl Place {
             *digest.first_chunk().expect("8 of 32 bytes")
         };
         let new_url = self.seen.insert(mark(&hit.url));
-        let new_digest = hit
-            .engine_md5
-            .as_ref()
-            .is_none_or(|md5| self.seen.insert(mark(&format!("md5:{md5}"))));
+        let new_digest =
+            hit.engine_md5.as_ref().is_none_or(|md5| self.seen.insert(mark(&format!("md5:{md5}"))));
         new_url && new_digest
     }
 
@@ -61,10 +56,7 @@ impl From<Place> for Stored {
     fn from(place: Place) -> Self {
         let mut marks: Vec<Mark> = place.seen.into_iter().collect();
         marks.sort_unstable();
-        Self {
-            first: place.first,
-            seen: BASE64.encode(marks.concat()),
-        }
+        Self { first: place.first, seen: BASE64.encode(marks.concat()) }
     }
 }
 
@@ -72,16 +64,11 @@ impl TryFrom<Stored> for Place {
     type Error = String;
 
     fn try_from(stored: Stored) -> Result<Self, Self::Error> {
-        let bytes = BASE64
-            .decode(stored.seen)
-            .map_err(|error| error.to_string())?;
+        let bytes = BASE64.decode(stored.seen).map_err(|error| error.to_string())?;
         let (marks, rest) = bytes.as_chunks::<8>();
         if stored.first == 0 || !rest.is_empty() {
             return Err("not a place in a result list".into());
         }
-        Ok(Self {
-            first: stored.first,
-            seen: marks.iter().copied().collect(),
-        })
+        Ok(Self { first: stored.first, seen: marks.iter().copied().collect() })
     }
 }

@@ -53,10 +53,7 @@ pub(super) async fn get(
         .header(ACCEPT, "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")
         .header(ACCEPT_LANGUAGE, format!("{code},{language};q=0.9"))
         .header(REFERER, base.as_str())
-        .header(
-            COOKIE,
-            format!("SRCHHPGUSR=ADLT={}", cookie_word(query.filters.safe_search)),
-        );
+        .header(COOKIE, format!("SRCHHPGUSR=ADLT={}", cookie_word(query.filters.safe_search)));
     let response = request.send().await.map_err(transient)?;
     let wait = retry_after(response.headers(), Utc::now());
     match response.status().as_u16() {
@@ -64,10 +61,7 @@ pub(super) async fn get(
         403 => Ok(Answer::Refused),
         429 => Err(SearchError::RateLimited { retry_after: wait }),
         503 if wait.is_some() => Err(SearchError::RateLimited { retry_after: wait }),
-        408 | 500.. => Err(SearchError::Transient(format!(
-            "HTTP {}",
-            response.status()
-        ))),
+        408 | 500.. => Err(SearchError::Transient(format!("HTTP {}", response.status()))),
         _ => Err(SearchError::Refused(format!("HTTP {}", response.status()))),
     }
 }
@@ -91,9 +85,7 @@ async fn read(mut response: Response) -> Result<String, SearchError> {
 
 /// Where the results from `first` on are.
 pub(super) fn address(base: &Url, query: &Query, first: u32) -> Url {
-    let mut url = base
-        .join("images/async")
-        .expect("a base URL takes a relative path");
+    let mut url = base.join("images/async").expect("a base URL takes a relative path");
     let market = query.filters.market.clone().unwrap_or_default();
     let adult = match query.filters.safe_search {
         SafeSearch::Off => "off",
@@ -130,14 +122,10 @@ pub(super) fn stated_licence(licence: Licence) -> String {
 /// Bing's own words for the filters, each `+filterui:…`.
 fn qft(filters: &Filters) -> String {
     let words = [
-        filters
-            .kind
-            .map(|kind| format!("photo-{}", kind_word(kind))),
+        filters.kind.map(|kind| format!("photo-{}", kind_word(kind))),
         filters.color.map(color_word),
         filters.size.map(size_word),
-        filters
-            .licence
-            .map(|licence| license_word(licence).to_owned()),
+        filters.licence.map(|licence| license_word(licence).to_owned()),
         filters.layout.map(|layout| {
             let shape = match layout {
                 Layout::Square => "square",
@@ -155,11 +143,7 @@ fn qft(filters: &Filters) -> String {
         }),
         filters.age.map(|age| format!("age-lt{}", minutes(age))),
     ];
-    words
-        .into_iter()
-        .flatten()
-        .map(|word| format!("+filterui:{word}"))
-        .collect()
+    words.into_iter().flatten().map(|word| format!("+filterui:{word}")).collect()
 }
 
 fn kind_word(kind: PictureKind) -> &'static str {
@@ -237,14 +221,8 @@ mod tests {
                  +filterui:license-L2_L3+filterui:aspect-tall+filterui:face-portrait+filterui:age-lt43200",
             ),
         ];
-        assert_eq!(
-            pairs,
-            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
-        );
-        let plain = Query {
-            phrase: "x".into(),
-            ..Query::default()
-        };
+        assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let plain = Query { phrase: "x".into(), ..Query::default() };
         assert!(!address(&base, &plain, 1).as_str().contains("qft"));
     }
 }

@@ -47,10 +47,7 @@ fn a_tile_gives_everything_it_says() {
         height: Some(2972),
     };
     assert_eq!(parsed.hits, [expected]);
-    assert_eq!(
-        (parsed.skipped, parsed.tile_like, parsed.blank),
-        (0, false, false)
-    );
+    assert_eq!((parsed.skipped, parsed.tile_like, parsed.blank), (0, false, false));
 }
 
 #[test]
@@ -68,15 +65,8 @@ fn quotes_case_order_and_element_do_not_matter() {
         let hits = parse(&html, 1).hits;
         assert_eq!(hits.len(), 1, "{html}");
         assert_eq!(hits[0].url, "http://h/1");
-        assert_eq!(
-            hits[0].engine_md5.as_deref(),
-            Some(MD5),
-            "from the thumbnail's id"
-        );
-        assert_eq!(
-            hits[0].width.zip(hits[0].height),
-            html.contains("span").then_some((800, 600))
-        );
+        assert_eq!(hits[0].engine_md5.as_deref(), Some(MD5), "from the thumbnail's id");
+        assert_eq!(hits[0].width.zip(hits[0].height), html.contains("span").then_some((800, 600)));
     }
     let untitled = page([1]).replace("&quot;t&quot;", "&quot;u&quot;");
     assert_eq!(parse(&untitled, 1).hits[0].title.as_deref(), Some("nearby"));
@@ -95,16 +85,10 @@ fn a_bad_tile_is_skipped_and_counted() {
     ];
     let html = page(1..=10) + &bad.concat() + &tile(11);
     let parsed = parse(&html, 1);
-    assert_eq!(
-        (parsed.hits.len(), parsed.skipped, parsed.tiles()),
-        (11, 7, 18)
-    );
+    assert_eq!((parsed.hits.len(), parsed.skipped, parsed.tiles()), (11, 7, 18));
     assert_eq!(parsed.hits[10].rank, 18, "a bad tile keeps its place");
     let drift = turn(Place::default(), parse(&bad.concat(), 1), None);
-    assert_eq!(
-        (drift.stop, drift.skipped_tiles),
-        (Some(StopReason::ParseDrift), 7)
-    );
+    assert_eq!((drift.stop, drift.skipped_tiles), (Some(StopReason::ParseDrift), 7));
 }
 
 #[test]
@@ -125,49 +109,29 @@ fn pages_without_tiles_are_told_apart() {
         other
     );
     assert_eq!(kind("<div>Please solve the challenge</div>"), other);
-    assert_eq!(
-        kind("<ul class='dgControl_list'><li><picture></picture></li></ul>"),
-        drift
-    );
+    assert_eq!(kind("<ul class='dgControl_list'><li><picture></picture></li></ul>"), drift);
     assert_eq!(kind("<a class='iuscV2' data-m='{}'><img></a>"), drift);
-    assert_eq!(
-        kind("<a href='/images/search?view=detail&amp;mediaURL=http'>x</a>"),
-        drift
-    );
+    assert_eq!(kind("<a href='/images/search?view=detail&amp;mediaURL=http'>x</a>"), drift);
 }
 
 #[test]
 fn the_offset_moves_by_what_came_and_repeats_are_dropped() {
-    let first = turn(
-        Place::default(),
-        parse(&page(1..=27), 1),
-        Some("search filter: license-L1"),
-    );
+    let first = turn(Place::default(), parse(&page(1..=27), 1), Some("search filter: license-L1"));
     assert_eq!((first.hits.len(), first.stop), (27, None));
-    assert_eq!(
-        first.hits[0].licence.as_deref(),
-        Some("search filter: license-L1")
-    );
+    assert_eq!(first.hits[0].licence.as_deref(), Some("search filter: license-L1"));
     let place: Place = first.next.unwrap().read().unwrap();
     assert_eq!(place.first, 28);
 
     let renamed = page(20..=50).replace("img.example/21/", "mirror.example/21/");
     let second = turn(place.clone(), parse(&renamed, 28), None);
     let urls: Vec<&str> = second.hits.iter().map(|hit| hit.url.as_str()).collect();
-    assert_eq!(
-        urls.len(),
-        23,
-        "the same digest under another URL is a repeat"
-    );
+    assert_eq!(urls.len(), 23, "the same digest under another URL is a repeat");
     assert_eq!(urls[0], "https://img.example/28/0");
     assert_eq!(second.hits[0].rank, 36);
     assert_eq!(second.next.unwrap().read::<Place>().unwrap().first, 59);
 
     let again = turn(place, parse(&page(1..=27), 28), None);
-    assert_eq!(
-        (again.hits.len(), again.stop),
-        (0, Some(StopReason::Exhausted))
-    );
+    assert_eq!((again.hits.len(), again.stop), (0, Some(StopReason::Exhausted)));
     assert_eq!(again.next, None);
 }
 
@@ -192,17 +156,10 @@ fn a_query_ends_at_the_cap_and_its_cursor_stays_small() {
 
 #[test]
 fn a_cursor_of_another_kind_is_an_error() {
-    for json in [
-        r#"{"offset":1}"#,
-        r#"{"first":0,"seen":""}"#,
-        r#"{"first":2,"seen":"AAA"}"#,
-        "7",
-    ] {
+    for json in [r#"{"offset":1}"#, r#"{"first":0,"seen":""}"#, r#"{"first":2,"seen":"AAA"}"#, "7"]
+    {
         let cursor = Cursor(serde_json::from_str(json).unwrap());
-        assert!(
-            matches!(cursor.read::<Place>(), Err(SearchError::Cursor(_))),
-            "{json}"
-        );
+        assert!(matches!(cursor.read::<Place>(), Err(SearchError::Cursor(_))), "{json}");
     }
 }
 

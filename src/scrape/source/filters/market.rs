@@ -36,11 +36,7 @@ impl TryFrom<String> for Market {
             }
             _ => false,
         };
-        if fits {
-            Ok(Self(text))
-        } else {
-            Err("must be a language and a country, as in en-US")
-        }
+        if fits { Ok(Self(text)) } else { Err("must be a language and a country, as in en-US") }
     }
 }
 

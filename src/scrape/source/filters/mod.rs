@@ -166,19 +166,10 @@ mod tests {
         let text = r#"{"size":"1024x768","color":"teal","type":"photo","licence":"share","layout":"wide",
             "people":"face","age":"week","market":"de-DE","safe_search":"off"}"#;
         let filters: Filters = serde_json::from_str(text).unwrap();
-        assert_eq!(
-            filters.size,
-            Some(Size::Exactly {
-                width: 1024,
-                height: 768
-            })
-        );
+        assert_eq!(filters.size, Some(Size::Exactly { width: 1024, height: 768 }));
         let again = serde_json::to_string(&filters).unwrap();
         assert_eq!(serde_json::from_str::<Filters>(&again).unwrap(), filters);
-        assert_eq!(
-            serde_json::from_str::<Filters>("{}").unwrap(),
-            Filters::default()
-        );
+        assert_eq!(serde_json::from_str::<Filters>("{}").unwrap(), Filters::default());
         for bad in [
             r#"{"colour":"red"}"#,
             r#"{"size":"0x5"}"#,

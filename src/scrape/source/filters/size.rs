@@ -33,10 +33,8 @@ impl FromStr for Size {
         const EXPECTED: &str = "must be small, medium, large, wallpaper or <width>x<height>";
         let side = |text: &str| {
             let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
-            let side = text
-                .parse::<u32>()
-                .ok()
-                .filter(|side| digits && (1..=99_999).contains(side));
+            let side =
+                text.parse::<u32>().ok().filter(|side| digits && (1..=99_999).contains(side));
             side.ok_or(EXPECTED)
         };
         match text {
@@ -46,10 +44,7 @@ impl FromStr for Size {
             "wallpaper" => Ok(Self::Wallpaper),
             _ => {
                 let (width, height) = text.split_once('x').ok_or(EXPECTED)?;
-                Ok(Self::Exactly {
-                    width: side(width)?,
-                    height: side(height)?,
-                })
+                Ok(Self::Exactly { width: side(width)?, height: side(height)? })
             }
         }
     }

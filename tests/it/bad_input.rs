@@ -1,0 +1,198 @@
+//! Bad requests of every kind on every route: a 4xx problem each, never a 500.
+
+use reqwest::{Client, Method, Response};
+use serde_json::{Value, json};
+use shipshape::api;
+
+use crate::support::service::{Service, service};
+
+/// Bodies that are wrong for every create.
+fn bodies() -> Vec<(&'static str, Vec<u8>)> {
+    let text = |name, body: &str| (name, body.as_bytes().to_vec());
+    vec![
+        text("nothing", ""),
+        text("null", "null"),
+        text("an array", "[]"),
+        text("a string", "\"x\""),
+        text("truncated", "{\"name\": \"x"),
+        ("deep", vec![b'['; 1 << 20]),
+        text("duplicate keys", r#"{"name": "a", "name": "b", "limit": 1, "limit": 2}"#),
+        text("an unknown field", r#"{"surely_unknown": 1}"#),
+        ("a byte order mark", b"\xef\xbb\xbf{}".to_vec()),
+        ("UTF-16", "{}".encode_utf16().flat_map(u16::to_le_bytes).collect()),
+        ("invalid UTF-8", b"{\"name\": \"\xff\"}".to_vec()),
+        text("a lone surrogate", r#"{"name": "\ud800"}"#),
+        text("a NUL", r#"{"name": "a\u0000b"}"#),
+    ]
+}
+
+const IDS: [&str; 9] = [
+    "no-uuid",
+    "00000000-0000-7000-8000-000000000000",
+    "%7B%7D",
+    "%00",
+    "..%2f",
+    "%27%20OR%201=1--",
+    "id%3Finjected=1",
+    "%F0%9F%9A%A2",
+    "018f0000000070008000000000000000",
+];
+
+async fn assert_problem(response: Response, what: &str) {
+    let status = response.status();
+    assert!(status.is_client_error(), "{what}: {status} {:?}", response.text().await);
+    let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
+    assert_eq!(content_type, "application/problem+json", "{what}");
+    let body: Value = response.json().await.unwrap();
+    assert!(body["code"].is_string() && body["detail"].is_string(), "{what}: {body}");
+    assert_eq!(body["status"], status.as_u16(), "{what}");
+}
+
+/// Every operation of the document: method, path, whether it takes JSON.
+fn operations() -> Vec<(Method, String, bool)> {
+    let document = serde_json::to_value(api::document()).unwrap();
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let method = method.to_uppercase().parse().unwrap();
+            let json = operation["requestBody"]["content"]["application/json"].is_object();
+            operations.push((method, path.clone(), json));
+        }
+    }
+    operations
+}
+
+fn filled(path: &str, id: &str) -> String {
+    let parts = path.split('/').map(|part| if part.starts_with('{') { id } else { part });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+fn url(service: &Service, path: &str) -> String {
+    format!("http://{}{path}", service.address)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_wrong_body_is_a_problem() {
+    let service = service(&[]).await;
+    let client = Client::new();
+    let some = "018f0000-0000-7000-8000-000000000000";
+    for (method, path, _) in operations().into_iter().filter(|(_, _, json)| *json) {
+        for (name, body) in bodies() {
+            let request = client
+                .request(method.clone(), url(&service, &filled(&path, some)))
+                .header("content-type", "application/json")
+                .body(body);
+            assert_problem(request.send().await.unwrap(), &format!("{method} {path}: {name}"))
+                .await;
+        }
+        for content_type in ["text/plain", "application/json; charset=utf-16"] {
+            let request = client
+                .request(method.clone(), url(&service, &filled(&path, some)))
+                .header("content-type", content_type)
+                .body("{}");
+            let what = format!("{method} {path} as {content_type}");
+            assert_problem(request.send().await.unwrap(), &what).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_wrong_id_is_a_problem() {
+    let service = service(&[]).await;
+    let client = Client::new();
+    for (method, path, json) in operations() {
+        if !path.contains('{') {
+            continue;
+        }
+        for id in IDS.into_iter().map(str::to_owned).chain(["a".repeat(10_000)]) {
+            let mut request = client.request(method.clone(), url(&service, &filled(&path, &id)));
+            if json {
+                request = request.json(&json!({}));
+            }
+            let response = request.send().await.unwrap();
+            assert_problem(response, &format!("{method} {path} with {:.40}", id)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_wrong_page_is_a_problem() {
+    let service = service(&[]).await;
+    let client = Client::new();
+    let pages = [
+        "limit=0",
+        "limit=-1",
+        "limit=1000000000",
+        "limit=1e3",
+        "limit=%00",
+        "limit=NaN",
+        "limit=9223372036854775808",
+        "cursor=garbage",
+        "cursor=%00",
+        "surely_unknown=1",
+    ];
+    let lists = operations().into_iter().filter(|(method, path, _)| {
+        method == Method::GET
+            && !path.contains('{')
+            && !path.ends_with('z')
+            && path != "/metrics"
+            && path != "/recipes"
+    });
+    for (_, path, _) in lists {
+        for page in pages {
+            let response = client.get(url(&service, &format!("{path}?{page}"))).send().await;
+            assert_problem(response.unwrap(), &format!("{path}?{page}")).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_method_that_a_path_lacks_is_405_with_allow() {
+    let service = service(&[]).await;
+    let client = Client::new();
+    let some = "018f0000-0000-7000-8000-000000000000";
+    let operations = operations();
+    let methods =
+        [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::TRACE];
+    for (_, path, _) in &operations {
+        let has = |method: &Method| operations.iter().any(|(m, p, _)| m == method && p == path);
+        for method in methods.iter().filter(|method| !has(method)) {
+            let request = client.request(method.clone(), url(&service, &filled(path, some)));
+            let response = request.send().await.unwrap();
+            assert_eq!(response.status(), 405, "{method} {path}");
+            assert!(response.headers().contains_key("allow"), "{method} {path}");
+            assert_problem(response, &format!("{method} {path}")).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_out_of_bounds_name_their_field() {
+    let service = service(&[]).await;
+    let dataset =
+        service.post("/datasets", &json!({"name": "numbers", "classes": [{"name": "a"}]})).await;
+    let id = &dataset.1["id"];
+    for limit in [
+        "-1",
+        "0",
+        "1.5",
+        "1e308",
+        "2147483648",
+        "9007199254740993",
+        "9223372036854775808",
+        "\"5\"",
+        "null",
+    ] {
+        let body = format!(
+            r#"{{"dataset_id": {id}, "class": "a", "source": "bing", "phrase": "x", "limit": {limit}}}"#
+        );
+        let request = Client::new()
+            .post(url(&service, "/scrape-jobs"))
+            .header("content-type", "application/json")
+            .body(body);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 422, "limit {limit}");
+        let problem: Value = response.json().await.unwrap();
+        assert_eq!(problem["errors"][0]["field"], "limit", "{limit}: {problem}");
+    }
+}
