@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -236,8 +235,7 @@ fn refusal(error: SearchError) -> TaskError {
         SearchError::Refused(_) => "source_refused",
         SearchError::Cursor(_) => "bad_cursor",
         SearchError::Transient(_) | SearchError::RateLimited { .. } => {
-            let again = Err::<(), _>(anyhow!(error)).context("a page of results").unwrap_err();
-            return TaskError::Retry(again);
+            return TaskError::Retry(anyhow::Error::new(error).context("a page of results"));
         }
     };
     TaskError::Fail { code: code.into(), error: error.into() }

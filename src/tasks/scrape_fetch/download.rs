@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::picture::{self, Examined, Limits, Rejection};
@@ -81,8 +82,13 @@ impl Downloads {
         }
     }
 
-    pub(super) async fn run(self: Arc<Self>, turn: Turn) -> Ended {
+    /// Waits for a place in flight; one that another batch leaves because of `stopping` is not taken.
+    pub(super) async fn run(self: Arc<Self>, turn: Turn, stopping: CancellationToken) -> Ended {
         let permit = Arc::clone(&self.in_flight).acquire_owned().await;
+        if stopping.is_cancelled() {
+            let (failures, wait) = (turn.failures, Duration::ZERO);
+            return Ended::of(turn.candidate, Found::Later { failures, wait });
+        }
         let found = self.fetch(&turn).await;
         Ended { candidate: turn.candidate, found, _in_flight: permit.ok() }
     }

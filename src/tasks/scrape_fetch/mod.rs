@@ -7,13 +7,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 
 use self::download::{Downloads, Ended, Found, Turn};
 use super::scrape_search::{advance, fail_job};
@@ -148,13 +148,13 @@ impl Work {
         }
     }
 
-    fn begin(&mut self, downloads: &Arc<Downloads>) {
+    fn begin(&mut self, downloads: &Arc<Downloads>, stopping: &CancellationToken) {
         while self.under_way.len() < self.parallel {
             let Some(turn) = self.waiting.pop_front() else {
                 return;
             };
             let candidate = turn.candidate.clone();
-            let download = Arc::clone(downloads).run(turn);
+            let download = Arc::clone(downloads).run(turn, stopping.clone());
             let id = self.under_way.spawn(download).id();
             self.which.insert(id, candidate);
         }
@@ -208,7 +208,7 @@ impl ScrapeFetch {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         look.tick().await;
         loop {
-            work.begin(&self.downloads);
+            work.begin(&self.downloads, context.stopping());
             let joined = tokio::select! {
                 joined = work.under_way.join_next_with_id() => joined,
                 // Here and not around it all: a settlement that has begun takes back what it stored.
@@ -287,7 +287,10 @@ fn parallel(missing: i32) -> usize {
 
 impl Ended {
     fn crashed(candidate: OpenCandidate, error: &JoinError) -> Self {
-        tracing::error!(url = candidate.url, error = %anyhow!("{error}"), "a candidate caused a panic");
-        Self::of(candidate, Found::Nothing(Outcome::new(OutcomeKind::Failed, "crashed")))
+        tracing::error!(url = candidate.url, %error, "a candidate caused a panic");
+        Self::of(
+            candidate,
+            Found::Nothing(Outcome::new(OutcomeKind::Failed, "crashed")),
+        )
     }
 }
