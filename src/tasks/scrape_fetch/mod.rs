@@ -288,9 +288,6 @@ fn parallel(missing: i32) -> usize {
 impl Ended {
     fn crashed(candidate: OpenCandidate, error: &JoinError) -> Self {
         tracing::error!(url = candidate.url, %error, "a candidate caused a panic");
-        Self::of(
-            candidate,
-            Found::Nothing(Outcome::new(OutcomeKind::Failed, "crashed")),
-        )
+        Self::of(candidate, Found::Nothing(Outcome::new(OutcomeKind::Failed, "crashed")))
     }
 }

@@ -29,9 +29,7 @@ async fn slow_origin() -> Origin {
 }
 
 fn pictures(origin: &Origin, count: u32) -> Vec<String> {
-    (1..=count)
-        .map(|n| origin.url(&format!("/{n}.png")))
-        .collect()
+    (1..=count).map(|n| origin.url(&format!("/{n}.png"))).collect()
 }
 
 async fn until_stored(service: &Service, path: &str, least: u64) {
@@ -56,10 +54,7 @@ async fn a_cancelled_job_writes_nothing_more_and_a_retry_goes_on() {
     let stored = outcome(&later, "stored") as usize;
     assert!((20..150).contains(&stored), "{later}");
     assert_stored(&service, &dataset, stored).await;
-    assert_eq!(
-        service.post(&format!("{path}/cancel"), &json!({})).await.0,
-        409
-    );
+    assert_eq!(service.post(&format!("{path}/cancel"), &json!({})).await.0, 409);
 
     let (status, again) = service.post(&format!("{path}/retry"), &json!({})).await;
     assert_eq!((status, &again["status"]), (200, &json!("queued")));
@@ -85,21 +80,14 @@ async fn a_job_goes_on_where_a_worker_stopped() {
     worker.stop().await;
     assert_eq!(job["outcomes"], json!({"stored": 120}), "{job}");
     assert_stored(&service, &dataset, 120).await;
-    let asked = origin
-        .seen()
-        .iter()
-        .filter(|seen| seen.path.ends_with(".png"))
-        .count();
+    let asked = origin.seen().iter().filter(|seen| seen.path.ends_with(".png")).count();
     assert!(asked <= 120 + 32, "{asked} downloads for 120 pictures");
 }
 
 #[tokio::test]
 async fn a_page_that_cannot_be_read_is_the_reason_to_stop() {
     let origin = Origin::answer(|path| match parameter(path, "first") {
-        Some(_) => ok(
-            "text/html",
-            br#"<ul><li><a class="iusc" m="{broken">x</a></li></ul>"#,
-        ),
+        Some(_) => ok("text/html", br#"<ul><li><a class="iusc" m="{broken">x</a></li></ul>"#),
         None => with_head("404 Not Found", b""),
     })
     .await;
@@ -107,10 +95,7 @@ async fn a_page_that_cannot_be_read_is_the_reason_to_stop() {
     let worker = service.work();
     let path = create(&service, &bing_job(&dataset, 10)).await;
     let job = service.ended(&path, LIMIT).await;
-    assert_eq!(
-        (&job["status"], &job["stop_reason"]),
-        (&json!("succeeded"), &json!("parse_drift"))
-    );
+    assert_eq!((&job["status"], &job["stop_reason"]), (&json!("succeeded"), &json!("parse_drift")));
     assert_eq!(job["outcomes"], json!({}));
     worker.stop().await;
 }
@@ -161,20 +146,13 @@ async fn a_host_that_fails_is_tried_three_times() {
             counter.fetch_add(1, Ordering::SeqCst);
             with_head("500 Internal Server Error", b"")
         }
-        "/short.png" => raw(
-            "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n",
-            &picture(1),
-        ),
+        "/short.png" => raw("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", &picture(1)),
         path => picture_at(path),
     })
     .await;
     let (service, dataset) = against(&origin).await;
     let worker = service.work();
-    let urls = [
-        origin.url("/broken.png"),
-        origin.url("/short.png"),
-        origin.url("/7.png"),
-    ];
+    let urls = [origin.url("/broken.png"), origin.url("/short.png"), origin.url("/7.png")];
     let path = create(&service, &urls_job(&dataset, &urls, 5)).await;
     let job = service.ended(&path, LIMIT).await;
     let expected = json!({"failed:http_500": 1, "failed:truncated": 1, "stored": 1});
@@ -200,16 +178,10 @@ async fn a_candidate_that_kills_its_workers_does_not_end_the_job() {
     let reset =
         "update candidates set outcome = null, why = null, image_id = null, settled_at = null
                  where job_id = $1 and url like '%/2.png' returning id";
-    let poison: shipshape::db::CandidateId = sqlx::query_scalar(reset)
-        .bind(id)
-        .fetch_one(pool)
-        .await
-        .unwrap();
+    let poison: shipshape::db::CandidateId =
+        sqlx::query_scalar(reset).bind(id).fetch_one(pool).await.unwrap();
     let handlers = tasks::handlers(&service.app);
-    let handler = handlers
-        .iter()
-        .find(|handler| handler.kind() == "scrape_fetch")
-        .unwrap();
+    let handler = handlers.iter().find(|handler| handler.kind() == "scrape_fetch").unwrap();
     let task = Task {
         id: shipshape::db::TaskId(id.0),
         kind: "scrape_fetch".into(),
@@ -218,15 +190,9 @@ async fn a_candidate_that_kills_its_workers_does_not_end_the_job() {
         attempt: 5,
         max_attempts: 5,
     };
-    let failure = Failure {
-        code: "worker_died".into(),
-        message: "it died".into(),
-    };
+    let failure = Failure { code: "worker_died".into(), message: "it died".into() };
     let mut transaction = pool.begin().await.unwrap();
-    handler
-        .failed(&mut transaction, &task, &failure)
-        .await
-        .unwrap();
+    handler.failed(&mut transaction, &task, &failure).await.unwrap();
     transaction.commit().await.unwrap();
     let job = scrape::find_job(pool, id).await.unwrap().unwrap();
     assert_eq!(job.outcomes.get("failed:crashed"), Some(&1));

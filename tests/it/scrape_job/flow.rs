@@ -21,15 +21,7 @@ async fn every_url_of_a_list_ends_in_one_outcome() {
     })
     .await;
     let (service, dataset) = against(&origin).await;
-    let paths = [
-        "/1.png",
-        "/2.png",
-        "/3.png",
-        "/text.png",
-        "/empty.png",
-        "/404.gif",
-        "/private/1",
-    ];
+    let paths = ["/1.png", "/2.png", "/3.png", "/text.png", "/empty.png", "/404.gif", "/private/1"];
     let mut urls: Vec<String> = paths.iter().map(|path| origin.url(path)).collect();
     urls.extend(["ftp://host/1.png", "not a url", "http://10.0.0.1/1.png"].map(String::from));
     urls.extend([origin.url("/1.png"), format!(" {} ", origin.url("/2.png"))]);
@@ -46,11 +38,7 @@ async fn every_url_of_a_list_ends_in_one_outcome() {
     assert_eq!(job["progress"], json!({"done": 10, "total": 10}));
     assert_stored(&service, &dataset, 3).await;
 
-    let again = create(
-        &service,
-        &urls_job(&dataset, &[origin.url("/again.png")], 5),
-    )
-    .await;
+    let again = create(&service, &urls_job(&dataset, &[origin.url("/again.png")], 5)).await;
     let job = service.ended(&again, LIMIT).await;
     assert_eq!(job["outcomes"], json!({"duplicate": 1}));
     assert_stored(&service, &dataset, 3).await;
@@ -65,30 +53,17 @@ async fn candidates_tell_where_a_picture_came_from() {
     let path = create(&service, &urls_job(&dataset, &urls, 5)).await;
     let worker = service.work();
     service.ended(&path, LIMIT).await;
-    let (_, first) = service
-        .get(&format!("{path}/candidates?outcome=stored&limit=3"))
-        .await;
+    let (_, first) = service.get(&format!("{path}/candidates?outcome=stored&limit=3")).await;
     let cursor = first["next_cursor"].as_str().unwrap();
-    let (_, rest) = service
-        .get(&format!("{path}/candidates?limit=3&cursor={cursor}"))
-        .await;
+    let (_, rest) = service.get(&format!("{path}/candidates?limit=3&cursor={cursor}")).await;
     assert_eq!(rest["next_cursor"], json!(null));
     let items = [&first["items"], &rest["items"]].map(|items| items.as_array().unwrap().clone());
-    let mut found: Vec<&str> = items
-        .iter()
-        .flatten()
-        .map(|item| item["url"].as_str().unwrap())
-        .collect();
+    let mut found: Vec<&str> =
+        items.iter().flatten().map(|item| item["url"].as_str().unwrap()).collect();
     found.sort_unstable();
     assert_eq!(found, urls);
-    let image = items[0][0]["image_id"]
-        .as_str()
-        .unwrap()
-        .parse::<ImageId>()
-        .unwrap();
-    let sightings = dataset::list_sightings(&service.app.pool, image)
-        .await
-        .unwrap();
+    let image = items[0][0]["image_id"].as_str().unwrap().parse::<ImageId>().unwrap();
+    let sightings = dataset::list_sightings(&service.app.pool, image).await.unwrap();
     assert_eq!(sightings.len(), 1);
     assert_eq!(sightings[0].url.as_deref(), items[0][0]["url"].as_str());
     worker.stop().await;
@@ -126,9 +101,7 @@ async fn a_search_stores_exactly_its_limit_with_two_workers() {
         worker.stop().await;
     }
     assert_stored(&service, &dataset, 60).await;
-    let (_, left) = service
-        .get(&format!("{path}/candidates?outcome=open"))
-        .await;
+    let (_, left) = service.get(&format!("{path}/candidates?outcome=open")).await;
     assert_eq!(left["items"], json!([]));
 }
 
@@ -138,53 +111,24 @@ static HOST: std::sync::OnceLock<String> = std::sync::OnceLock::new();
 async fn what_was_deleted_or_erased_does_not_come_back() {
     let origin = Origin::answer(picture_at).await;
     let (service, dataset) = against(&origin).await;
-    let urls = [
-        origin.url("/1.png"),
-        origin.url("/2.png"),
-        origin.url("/3.png"),
-    ];
+    let urls = [origin.url("/1.png"), origin.url("/2.png"), origin.url("/3.png")];
     let worker = service.work();
     let path = create(&service, &urls_job(&dataset, &urls, 5)).await;
     service.ended(&path, LIMIT).await;
     let (_, stored) = service.get(&format!("{path}/candidates")).await;
-    let ids: Vec<ImageId> = (0..3)
-        .map(|n| {
-            stored["items"][n]["image_id"]
-                .as_str()
-                .unwrap()
-                .parse()
-                .unwrap()
-        })
-        .collect();
+    let ids: Vec<ImageId> =
+        (0..3).map(|n| stored["items"][n]["image_id"].as_str().unwrap().parse().unwrap()).collect();
     let pool = &service.app.pool;
     dataset::delete_image(pool, ids[0]).await.unwrap();
     let erased = dataset::find_image(pool, ids[1]).await.unwrap().unwrap();
     picture::erase(pool, erased.sha256).await.unwrap();
 
     let other = json!({"name": "boats", "classes": [{"name": "cruiser"}]});
-    let other = service.post("/datasets", &other).await.1["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let same = service
-        .ended(
-            &create(&service, &urls_job(&dataset, &urls, 5)).await,
-            LIMIT,
-        )
-        .await;
-    assert_eq!(
-        same["outcomes"],
-        json!({"skipped:deleted": 2, "duplicate": 1}),
-        "{same}"
-    );
-    let new = service
-        .ended(&create(&service, &urls_job(&other, &urls, 5)).await, LIMIT)
-        .await;
-    assert_eq!(
-        new["outcomes"],
-        json!({"skipped:deleted": 1, "stored": 2}),
-        "{new}"
-    );
+    let other = service.post("/datasets", &other).await.1["id"].as_str().unwrap().to_owned();
+    let same = service.ended(&create(&service, &urls_job(&dataset, &urls, 5)).await, LIMIT).await;
+    assert_eq!(same["outcomes"], json!({"skipped:deleted": 2, "duplicate": 1}), "{same}");
+    let new = service.ended(&create(&service, &urls_job(&other, &urls, 5)).await, LIMIT).await;
+    assert_eq!(new["outcomes"], json!({"skipped:deleted": 1, "stored": 2}), "{new}");
     worker.stop().await;
     assert_eq!(accepted(&service, &other).await, 2);
     assert_eq!(service.files(&format!("datasets/{other}/images")).len(), 2);

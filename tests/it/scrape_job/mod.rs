@@ -49,9 +49,7 @@ async fn create(service: &Service, job: &Value) -> String {
 
 async fn accepted(service: &Service, dataset: &str) -> usize {
     let (_, dataset) = service.get(&format!("/datasets/{dataset}")).await;
-    dataset["classes"][0]["counts"]["accepted"]
-        .as_u64()
-        .unwrap() as usize
+    dataset["classes"][0]["counts"]["accepted"].as_u64().unwrap() as usize
 }
 
 fn outcome(job: &Value, name: &str) -> u64 {
@@ -59,20 +57,12 @@ fn outcome(job: &Value, name: &str) -> u64 {
 }
 
 fn outcomes(job: &Value) -> u64 {
-    job["outcomes"]
-        .as_object()
-        .unwrap()
-        .values()
-        .map(|n| n.as_u64().unwrap())
-        .sum()
+    job["outcomes"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum()
 }
 
 /// As many originals and thumbnails as there are images, and nothing half-written.
 async fn assert_stored(service: &Service, dataset: &str, images: usize) {
     assert_eq!(accepted(service, dataset).await, images);
-    assert_eq!(
-        service.files(&format!("datasets/{dataset}/images")).len(),
-        images
-    );
+    assert_eq!(service.files(&format!("datasets/{dataset}/images")).len(), images);
     assert_eq!(service.files("thumbnails").len(), images);
 }

@@ -31,14 +31,8 @@ async fn a_wrong_request_names_its_field() {
         ("phrase", with(json!({"phrase": " "}))),
         ("urls", with(json!({"urls": ["http://h/"]}))),
         ("urls", with(json!({"source": "urls", "phrase": null}))),
-        (
-            "urls",
-            with(json!({"source": "urls", "phrase": null, "urls": []})),
-        ),
-        (
-            "phrase",
-            with(json!({"source": "urls", "urls": ["http://h/"]})),
-        ),
+        ("urls", with(json!({"source": "urls", "phrase": null, "urls": []}))),
+        ("phrase", with(json!({"source": "urls", "urls": ["http://h/"]}))),
         ("filters.size", with(json!({"filters": {"size": "huge"}}))),
     ];
     for (field, job) in cases {
@@ -46,21 +40,11 @@ async fn a_wrong_request_names_its_field() {
         assert_eq!(status, 422, "{job} gave {problem}");
         assert_eq!(problem["errors"][0]["field"], field, "{job} gave {problem}");
     }
-    let (_, problem) = service
-        .post("/scrape-jobs", &with(json!({"source": "altavista"})))
-        .await;
-    assert!(
-        problem["detail"].as_str().unwrap().contains("bing, urls"),
-        "{problem}"
-    );
+    let (_, problem) = service.post("/scrape-jobs", &with(json!({"source": "altavista"}))).await;
+    assert!(problem["detail"].as_str().unwrap().contains("bing, urls"), "{problem}");
     let many: Vec<String> = (0..100_001).map(|n| n.to_string()).collect();
-    let (status, problem) = service
-        .post("/scrape-jobs", &urls_job(&dataset, &many, 5))
-        .await;
-    assert_eq!(
-        (status, &problem["errors"][0]["field"]),
-        (422, &json!("urls"))
-    );
+    let (status, problem) = service.post("/scrape-jobs", &urls_job(&dataset, &many, 5)).await;
+    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("urls")));
     let (_, jobs) = service.get("/scrape-jobs").await;
     assert_eq!(jobs["items"], json!([]));
 }
@@ -73,13 +57,9 @@ async fn a_repeated_key_makes_one_job() {
     let (_, first) = service.post_once("/scrape-jobs", "k1", &job).await;
     let (status, second) = service.post_once("/scrape-jobs", "k1", &job).await;
     assert_eq!((status, &second["id"]), (202, &first["id"]));
-    let (status, _) = service
-        .post_once("/scrape-jobs", "k1", &bing_job(&dataset, 5))
-        .await;
+    let (status, _) = service.post_once("/scrape-jobs", "k1", &bing_job(&dataset, 5)).await;
     assert_eq!(status, 422);
-    let (_, jobs) = service
-        .get(&format!("/scrape-jobs?dataset_id={dataset}&status=queued"))
-        .await;
+    let (_, jobs) = service.get(&format!("/scrape-jobs?dataset_id={dataset}&status=queued")).await;
     assert_eq!(jobs["items"].as_array().unwrap().len(), 1);
 }
 
@@ -92,11 +72,7 @@ async fn what_is_not_there_or_has_ended_is_a_problem() {
         assert_eq!(service.get(&format!("{none}{path}")).await.0, 404, "{path}");
     }
     for path in ["/cancel", "/retry"] {
-        assert_eq!(
-            service.post(&format!("{none}{path}"), &json!({})).await.0,
-            404,
-            "{path}"
-        );
+        assert_eq!(service.post(&format!("{none}{path}"), &json!({})).await.0, 404, "{path}");
     }
     let path = create(&service, &urls_job(&dataset, &[origin.url("/none.png")], 5)).await;
     let (_, problem) = service.post(&format!("{path}/retry"), &json!({})).await;
@@ -106,12 +82,7 @@ async fn what_is_not_there_or_has_ended_is_a_problem() {
     assert_eq!(job["outcomes"], json!({"failed:http_404": 1}), "{job}");
     let (status, problem) = service.post(&format!("{path}/cancel"), &json!({})).await;
     assert_eq!((status, &problem["code"]), (409, &json!("job_finished")));
-    let (status, problem) = service
-        .get(&format!("{path}/candidates?outcome=lost"))
-        .await;
-    assert_eq!(
-        (status, &problem["errors"][0]["field"]),
-        (422, &json!("outcome"))
-    );
+    let (status, problem) = service.get(&format!("{path}/candidates?outcome=lost")).await;
+    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("outcome")));
     worker.stop().await;
 }

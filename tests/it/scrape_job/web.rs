@@ -26,9 +26,7 @@ pub fn picture(number: u32) -> Vec<u8> {
 
 /// The picture at `/<number>.png`.
 pub fn picture_at(path: &str) -> Reply {
-    let number = path
-        .strip_prefix('/')
-        .and_then(|path| path.strip_suffix(".png"));
+    let number = path.strip_prefix('/').and_then(|path| path.strip_suffix(".png"));
     match number.and_then(|number| number.parse().ok()) {
         Some(number) => ok("image/png", &picture(number)),
         None => with_head("404 Not Found", b""),
@@ -38,18 +36,13 @@ pub fn picture_at(path: &str) -> Reply {
 /// A query parameter of a path.
 pub fn parameter(path: &str, name: &str) -> Option<String> {
     let url = url::Url::parse(&format!("http://host{path}")).ok()?;
-    url.query_pairs()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.into_owned())
+    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
 /// The results from `first` to at most `last`, 35 to a page, each leading to a picture on `host`.
 pub fn results(host: &str, first: u32, last: u32) -> Reply {
     let tiles: String = (first..=last).take(35).map(|n| tile(host, n)).collect();
-    ok(
-        "text/html",
-        format!(r#"<ul class="dgControl_list ">{tiles}</ul>"#).as_bytes(),
-    )
+    ok("text/html", format!(r#"<ul class="dgControl_list ">{tiles}</ul>"#).as_bytes())
 }
 
 fn tile(host: &str, number: u32) -> String {
@@ -58,10 +51,7 @@ fn tile(host: &str, number: u32) -> String {
         "turl": format!("http://{host}/th/{number}"), "md5": format!("{number:032x}"),
         "t": format!("cruiser {number}"),
     });
-    let meta = meta
-        .to_string()
-        .replace('&', "&amp;")
-        .replace('"', "&quot;");
+    let meta = meta.to_string().replace('&', "&amp;").replace('"', "&quot;");
     format!(
         r#"<li><div class="iuscp"><div class="imgpt"><a class="iusc" m="{meta}" href="/images/search?view=detailV2">
         <img class="mimg"></a></div></div></li>"#
