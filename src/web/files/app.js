@@ -1,0 +1,33 @@
+/** Starts the page: mounts each section and keeps it fresh. */
+
+import * as classify from "./classify.js";
+import * as datasets from "./datasets.js";
+import * as jobs from "./jobs.js";
+import * as review from "./review.js";
+import * as runs from "./runs.js";
+import { news, refreshDatasets, setOffline } from "./state.js";
+
+/** How often lists are read; a running job tells its changes itself, in between. */
+const INTERVAL = 3000;
+
+let busy = false;
+
+async function refresh() {
+  if (busy || document.hidden) return;
+  busy = true;
+  try {
+    await refreshDatasets();
+    await jobs.refresh();
+    setOffline(false);
+  } catch {
+    setOffline(true);
+  } finally {
+    busy = false;
+  }
+}
+
+for (const section of [datasets, classify, jobs, review, runs]) section.mount();
+refresh();
+setInterval(refresh, INTERVAL);
+document.addEventListener("visibilitychange", refresh);
+news.addEventListener("model", () => refresh());

@@ -1,0 +1,113 @@
+/** Datasets with the counts of each class, and the choice of one of them. */
+
+import { byId, command, count, el, plural, setOptions, setText, syncRows, timeNode } from "./dom.js";
+import { choose, news, shared } from "./state.js";
+
+const STATES = ["accepted", "flagged", "rejected"];
+const rows = new Map();
+
+export function mount() {
+  news.addEventListener("datasets", show);
+  news.addEventListener("dataset", show);
+  byId("dataset-picker").addEventListener("change", (event) => choose(event.target.value));
+}
+
+function show() {
+  const { datasets, current } = shared;
+  if (!datasets) return;
+  const list = byId("dataset-list");
+  const picker = byId("dataset-picker");
+  picker.disabled = datasets.length === 0;
+  if (datasets.length === 0) {
+    rows.clear();
+    list.replaceChildren(...empty());
+    return;
+  }
+  setOptions(picker, datasets.map(({ id, name }) => [id, name]));
+  picker.value = current;
+  if (rows.size === 0) list.replaceChildren();
+  syncRows(list, rows, datasets, create);
+}
+
+function empty() {
+  const body = {
+    name: "ships",
+    classes: [
+      { name: "freighter", phrases: ["cargo ship at sea"] },
+      { name: "zumwalt", phrases: ["zumwalt destroyer"] },
+    ],
+  };
+  const example = `curl -X POST ${location.origin}/datasets \\
+  -H 'content-type: application/json' \\
+  -d '${JSON.stringify(body)}'`;
+  return [
+    el("p", {}, "There is no dataset yet. Create one with its classes:"),
+    command(example),
+    el("p", { className: "quiet" }, "Or see the whole way at once: ", el("code", {}, "shipshape demo")),
+  ];
+}
+
+const sum = (dataset, state) => dataset.classes.reduce((total, one) => total + one.counts[state], 0);
+
+function create({ id, name, created_at }) {
+  const totals = el("span", { className: "quiet" });
+  const flagged = el("a", { href: "#review", onclick: () => choose(id) });
+  const body = el("tbody");
+  const title = el("button", { type: "button", className: "link", onclick: () => choose(id) });
+  const node = el(
+    "details",
+    { className: "dataset" },
+    el("summary", {}, el("span", { className: "name" }, title), totals, flagged),
+    el(
+      "table",
+      {},
+      el(
+        "thead",
+        {},
+        el("tr", {}, ["Class", "Pictures", "References"].map((label) => el("th", { scope: "col" }, label))),
+      ),
+      body,
+    ),
+    el("p", { className: "quiet small" }, "Created ", timeNode(created_at)),
+  );
+  node.open = id === shared.current;
+  title.textContent = name;
+  const classes = new Map();
+  const update = (dataset) => {
+    setText(title, dataset.name);
+    const held = sum(dataset, "flagged");
+    setText(totals, `${plural(sum(dataset, "accepted"), "picture")} in use`);
+    setText(flagged, held ? `${count(held)} to review` : "");
+    const current = dataset.id === shared.current;
+    if (current && !node.classList.contains("current")) node.open = true;
+    node.classList.toggle("current", current);
+    title.setAttribute("aria-pressed", String(current));
+    const most = Math.max(1, ...dataset.classes.map(size));
+    syncRows(body, classes, dataset.classes.map((one) => ({ ...one, most })), createClass);
+  };
+  return { node, update };
+}
+
+const size = ({ counts }) => STATES.reduce((total, state) => total + counts[state], 0);
+
+function createClass() {
+  const name = el("th", { scope: "row" });
+  const parts = STATES.map((state) => el("span", { className: state }));
+  const numbers = el("span", { className: "numbers" });
+  const references = el("td", { className: "references" });
+  const stack = el("div", { className: "stack", attributes: { "aria-hidden": "true" } }, parts);
+  const node = el("tr", {}, name, el("td", {}, stack, numbers), references);
+  const update = (one) => {
+    setText(name, one.name);
+    name.title = one.phrases.join(", ");
+    STATES.forEach((state, at) => {
+      parts[at].style.width = `${(one.counts[state] / one.most) * 100}%`;
+    });
+    const told = STATES.filter((state) => state === "accepted" || one.counts[state] > 0);
+    setText(numbers, told.map((state) => `${count(one.counts[state])} ${state}`).join(" · "));
+    setText(references, one.references ? count(one.references) : "none");
+    references.classList.toggle("missing", one.references === 0);
+    references.title = one.references ? "" : "The tags check needs a reference picture of the class";
+  };
+  return { node, update };
+}

@@ -1,0 +1,79 @@
+/** What a job is about and how it went, in words. */
+
+import { count, share } from "./dom.js";
+
+const STOPPED = {
+  limit_reached: "as many pictures as asked for",
+  exhausted: "the source has no more",
+  cap_reached: "the source shows no more of one query",
+  blocked_suspected: "the source seems to block us",
+  rate_limited: "the source asks for too much patience",
+  parse_drift: "the source's pages have changed and cannot be read",
+};
+
+/** Each kind of job by its path: its name, what it is about, and what came of it as `[words, tone]` pairs. */
+export const KINDS = {
+  "scrape-jobs": {
+    name: "Scrape",
+    about: (job) => `${job.class} from ${job.source}${job.phrase ? `: “${job.phrase}”` : ""}`,
+    results: (job) => outcomes(job.outcomes),
+    ended: (job) => job.stop_reason && `Stopped: ${STOPPED[job.stop_reason] ?? job.stop_reason}`,
+  },
+  "import-jobs": {
+    name: "Import",
+    about: (job) => (job.class ? `${job.file_name} as ${job.class}` : job.file_name),
+    results: (job) => outcomes(job.outcomes),
+  },
+  "cleaning-jobs": {
+    name: "Clean",
+    about: (job) => `${job.checks.join(", ")}${job.dry_run ? " (dry run)" : ""}`,
+    results: cleaned,
+    ended: (job) => job.undone_at && "Undone: everything that it moved came back",
+  },
+  snapshots: {
+    name: "Snapshot",
+    about: (job) => `${share(job.test_fraction)} held out, seed ${job.seed}`,
+    results: (job) => [
+      [`${count(job.counts.train)} train`, ""],
+      [`${count(job.counts.test)} test`, ""],
+      ...(job.leaks ? [[`${count(job.leaks)} leaks`, "bad"]] : []),
+      ...(job.missing ? [[`${count(job.missing)} missing`, "warn"]] : []),
+    ],
+  },
+  "training-runs": {
+    name: "Train",
+    about: (job) => `${job.recipe.conv.join("-")} at ${job.recipe.image_size} px, seed ${job.seed}`,
+    results: trained,
+  },
+};
+
+const TONES = { stored: "good", duplicate: "", failed: "bad", rejected: "warn", skipped: "" };
+
+function outcomes(counts) {
+  const listed = Object.entries(counts).sort(([, one], [, other]) => other - one);
+  return listed.map(([outcome, many]) => {
+    const [kind, why] = outcome.split(":");
+    const words = why ? `${kind}: ${why.replaceAll("_", " ")}` : kind;
+    return [`${count(many)} ${words}`, TONES[kind] ?? ""];
+  });
+}
+
+function cleaned(job) {
+  const { passed, flagged, unscannable } = job.counts;
+  const by = Object.entries(job.by_check).filter(([, tally]) => tally.flagged > 0);
+  const checks = by.map(([check, tally]) => `${check.replaceAll("_", " ")} ${count(tally.flagged)}`);
+  const results = [
+    [`${count(passed)} passed`, "good"],
+    [`${count(flagged)} flagged${checks.length ? ` (${checks.join(", ")})` : ""}`, flagged ? "warn" : ""],
+  ];
+  if (unscannable) results.push([`${count(unscannable)} unscannable`, "bad"]);
+  if (job.cost_usd) results.push([`$${job.cost_usd.toFixed(2)} to the tagger`, ""]);
+  return results;
+}
+
+function trained(job) {
+  const results = [[`epoch ${job.epoch} of ${job.epochs}`, ""]];
+  if (job.train_accuracy != null) results.push([`train ${share(job.train_accuracy)}`, ""]);
+  if (job.test_accuracy != null) results.push([`test ${share(job.test_accuracy)}`, "good"]);
+  return results;
+}

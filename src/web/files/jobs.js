@@ -1,0 +1,198 @@
+/** Running and recent jobs of every kind, with live progress. */
+
+import { get, post } from "./api.js";
+import { byId, command, count, el, say, setText, syncRows, timeNode } from "./dom.js";
+import { KINDS } from "./job-words.js";
+import { datasetName, news, refreshDatasets, shared, tell } from "./state.js";
+
+/** Event streams open at a time: browsers give one host six connections, and requests need some. */
+const STREAMS = 3;
+const STEP = 8;
+const MOST = 200;
+/** Counts of datasets follow running jobs at most this often. */
+const COUNTS_INTERVAL = 1500;
+
+const jobs = new Map();
+const rows = new Map();
+const streams = new Map();
+let visible = STEP;
+
+export const active = (job) => job.status === "queued" || job.status === "running";
+
+export function mount() {
+  byId("jobs-more").addEventListener("click", () => {
+    visible = Math.min(visible + STEP, MOST);
+    refresh().catch((problem) => say(problem.message, { failed: true }));
+  });
+  news.addEventListener("datasets", show);
+}
+
+/** Reads the newest jobs of every kind. */
+export async function refresh() {
+  const kinds = Object.keys(KINDS);
+  const pages = await Promise.all(kinds.map((kind) => get(`/${kind}`, { limit: visible })));
+  const ids = new Set();
+  pages.forEach((page, at) => {
+    for (const job of page.items) {
+      ids.add(job.id);
+      take(kinds[at], job);
+    }
+  });
+  for (const id of jobs.keys()) if (!ids.has(id)) jobs.delete(id);
+  byId("jobs-more").dataset.more = pages.some((page) => page.next_cursor) ? "yes" : "";
+  follow();
+  show();
+}
+
+function take(kind, job) {
+  const known = jobs.get(job.id)?.job;
+  // A stream is ahead of a list that was asked for before its last event.
+  if (known && !active(known) && active(job) && streams.has(job.id)) return;
+  jobs.set(job.id, { id: job.id, kind, job });
+  if (!known || JSON.stringify(known) !== JSON.stringify(job)) tell("job", { kind, job, before: known });
+}
+
+/** Opens a stream for the newest running jobs; the others are seen each time the lists are read. */
+function follow() {
+  for (const { id, kind, job } of sorted()) {
+    if (!active(job) || streams.has(id) || streams.size >= STREAMS) continue;
+    const stream = new EventSource(`/${kind}/${id}/events`);
+    streams.set(id, stream);
+    const close = () => {
+      stream.close();
+      streams.delete(id);
+    };
+    stream.addEventListener("job", (event) => {
+      const job = JSON.parse(event.data);
+      take(kind, job);
+      if (!active(job)) close();
+      show();
+      countSoon();
+    });
+    stream.addEventListener("error", close);
+  }
+}
+
+let counting = null;
+
+function countSoon() {
+  counting ??= setTimeout(() => {
+    counting = null;
+    refreshDatasets().catch(() => {});
+  }, COUNTS_INTERVAL);
+}
+
+const rank = ({ job }) => (job.status === "running" ? 0 : job.status === "queued" ? 1 : 2);
+
+/** Running first, then queued, then the rest; the newest first (ids sort by time). */
+function sorted() {
+  const newest = (one, other) => (one.id < other.id ? 1 : -1);
+  return [...jobs.values()].sort((one, other) => rank(one) - rank(other) || newest(one, other));
+}
+
+function show() {
+  const listed = sorted();
+  const running = listed.filter(({ job }) => active(job)).length;
+  const shown = listed.slice(0, Math.max(visible, running));
+  syncRows(byId("job-list"), rows, shown, create);
+  setText(byId("jobs-summary"), running ? `${count(running)} running or waiting` : "");
+  const more = byId("jobs-more");
+  more.hidden = visible >= MOST || (listed.length <= shown.length && !more.dataset.more);
+  const none = byId("jobs-empty");
+  none.hidden = listed.length > 0;
+  if (listed.length === 0 && shared.datasets) none.replaceChildren(...empty());
+}
+
+function empty() {
+  const dataset = shared.datasets[0];
+  const body = {
+    dataset_id: dataset?.id ?? "DATASET_ID",
+    class: dataset?.classes[0]?.name ?? "zumwalt",
+    source: "bing",
+    phrase: dataset?.classes[0]?.phrases[0] ?? "zumwalt destroyer",
+    limit: 500,
+  };
+  const example = `curl -X POST ${location.origin}/scrape-jobs \\
+  -H 'content-type: application/json' \\
+  -d '${JSON.stringify(body)}'`;
+  return [el("p", {}, "No job yet. Look for pictures of a class:"), command(example)];
+}
+
+function create({ kind }) {
+  const about = el("span", { className: "about" });
+  const status = el("span", { className: "status" });
+  const dataset = el("span", { className: "quiet" });
+  const when = el("span", { className: "quiet" });
+  const bar = el("progress", { attributes: { "aria-label": `${KINDS[kind].name} progress` } });
+  const done = el("span", { className: "done quiet" });
+  const results = el("p", { className: "results" });
+  const ended = el("p", { className: "quiet small" });
+  const error = el("p", { className: "error" });
+  const act = el("button", { type: "button", className: "small" });
+  const node = el(
+    "li",
+    { className: "job" },
+    el("div", { className: "job-head" }, el("strong", {}, KINDS[kind].name), about, status),
+    el("div", { className: "job-bar" }, bar, done, act),
+    results,
+    ended,
+    error,
+    el("p", { className: "small job-foot" }, dataset, when),
+  );
+  act.addEventListener("click", () => control(rows.get(node.dataset.id).item, act));
+  const row = { node, parts: { about, status, dataset, when, bar, done, results, ended, error, act } };
+  row.update = (item) => {
+    row.item = item;
+    node.dataset.id = item.id;
+    update(row, item);
+  };
+  return row;
+}
+
+function update({ node, parts }, { kind, job }) {
+  const { name, about, results, ended } = KINDS[kind];
+  node.className = `job ${job.status}`;
+  setText(parts.about, about(job));
+  setText(parts.status, job.status);
+  setText(parts.dataset, datasetName(job.dataset_id));
+  if (parts.when.dataset.time !== job.created_at) {
+    parts.when.dataset.time = job.created_at;
+    parts.when.replaceChildren(timeNode(job.created_at));
+  }
+  const { done, total } = job.progress;
+  if (total > 0) {
+    parts.bar.max = total;
+    parts.bar.value = done;
+  } else if (active(job)) parts.bar.removeAttribute("value");
+  else parts.bar.value = job.status === "succeeded" ? 1 : 0;
+  setText(parts.done, total > 0 ? `${count(done)} of ${count(total)}` : "");
+  const words = results(job);
+  const text = JSON.stringify(words);
+  if (parts.results.dataset.words !== text) {
+    parts.results.dataset.words = text;
+    parts.results.replaceChildren(...words.map(([word, tone]) => el("span", { className: `chip ${tone}` }, word)));
+  }
+  setText(parts.ended, ended?.(job) || "");
+  setText(parts.error, job.error ? `${job.error.message || job.error.code} (${job.error.code})` : "");
+  const verb = active(job) ? "Cancel" : job.status === "succeeded" ? "" : "Retry";
+  setText(parts.act, verb);
+  parts.act.classList.toggle("absent", !verb);
+  parts.act.setAttribute("aria-label", `${verb} ${name}: ${about(job)}`);
+}
+
+async function control({ kind, job }, button) {
+  const verb = active(job) ? "cancel" : "retry";
+  button.disabled = true;
+  try {
+    const changed = await post(`/${kind}/${job.id}/${verb}`);
+    take(kind, changed);
+    follow();
+    show();
+    say(verb === "cancel" ? "Cancelled." : "It goes on where it stopped.");
+  } catch (problem) {
+    say(problem.message, { failed: true });
+  } finally {
+    button.disabled = false;
+  }
+}
+

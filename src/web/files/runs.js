@@ -1,0 +1,164 @@
+/** Training runs of the chosen dataset: curve, accuracies, and the model of each. */
+
+import { all, get, post } from "./api.js";
+import { byId, command, el, plural, say, setOptions, share } from "./dom.js";
+import { active } from "./jobs.js";
+import { currentDataset, news, shared, tell } from "./state.js";
+
+let runs = [];
+let models = [];
+let turn = 0;
+let parts = null;
+
+export function mount() {
+  byId("run-picker").addEventListener("change", show);
+  news.addEventListener("dataset", load);
+  news.addEventListener("datasets", () => shared.datasets.length === 0 && show(), { once: true });
+  news.addEventListener("job", ({ detail: { kind, job } }) => {
+    if (kind !== "training-runs" || job.dataset_id !== shared.current) return;
+    const known = runs.findIndex((run) => run.id === job.id);
+    const published = job.model_id && runs[known]?.model_id !== job.model_id;
+    if (known < 0 || published) load();
+    else {
+      runs[known] = job;
+      show();
+    }
+  });
+}
+
+async function load() {
+  const mine = ++turn;
+  if (!shared.current) return;
+  const query = { dataset_id: shared.current };
+  try {
+    const found = await Promise.all([all("/training-runs", query), all("/models", query)]);
+    if (mine !== turn) return;
+    [runs, models] = found;
+    show();
+  } catch (problem) {
+    if (mine === turn) say(problem.message, { failed: true });
+  }
+}
+
+const label = (run) => {
+  const time = new Date(run.created_at).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  const result = run.test_accuracy != null ? `test ${share(run.test_accuracy)}` : run.status;
+  return `${time} · ${run.recipe.conv.join("-")} · ${result}`;
+};
+
+function show() {
+  byId("run-label").hidden = runs.length === 0;
+  if (runs.length === 0) {
+    parts = null;
+    byId("run").replaceChildren(...empty());
+    return;
+  }
+  const picker = byId("run-picker");
+  setOptions(picker, runs.map((run) => [run.id, label(run)]));
+  parts ??= build();
+  update(runs.find((run) => run.id === picker.value) ?? runs[0]);
+}
+
+function empty() {
+  const dataset = currentDataset();
+  const id = dataset?.id ?? "DATASET_ID";
+  const example = `curl -X POST ${location.origin}/datasets/${id}/snapshots \\
+  -H 'content-type: application/json' -d '{"test_fraction": 0.2, "seed": 1}'
+
+curl -X POST ${location.origin}/training-runs \\
+  -H 'content-type: application/json' \\
+  -d '{"snapshot_id": "SNAPSHOT_ID", "seed": 1, "recipe": {"epochs": 20}}'`;
+  return [el("p", {}, "No training run yet. Freeze the dataset, then train on the snapshot:"), command(example)];
+}
+
+function build() {
+  const curve = el("img", { width: 720, height: 420, className: "curve" });
+  const figures = el("dl", { className: "figures" });
+  const recipe = el("p", { className: "quiet small" });
+  const error = el("p", { className: "error" });
+  const use = el("button", { type: "button", className: "good", onclick: activate }, "Use this model");
+  const state = el("span", { className: "quiet" });
+  const body = el("tbody");
+  const head = ["Epoch", "Train", "Test", "Running", "Test loss", "Seconds"];
+  const table = el(
+    "details",
+    {},
+    el("summary", {}, "The curve as numbers"),
+    el("div", { className: "scroll", tabIndex: 0, attributes: { role: "region", "aria-label": "Epochs" } },
+      el("table", {}, el("thead", {}, el("tr", {}, head.map((text) => el("th", { scope: "col" }, text)))), body)),
+  );
+  byId("run").replaceChildren(figures, curve, recipe, error, el("p", { className: "use" }, use, state), table);
+  return { curve, figures, recipe, error, use, state, body, last: null };
+}
+
+function update(run) {
+  const { curve, recipe, error, use, state } = parts;
+  const source = `/training-runs/${run.id}/curve.svg?epoch=${run.epoch}`;
+  if (curve.getAttribute("src") !== source) {
+    curve.src = source;
+    curve.alt = `Accuracy over ${plural(run.epoch, "epoch")}`;
+    parts.last = parts.last?.run === run.id ? parts.last : null;
+    epochs(run);
+  }
+  const { conv, dense, dropout, image_size, batch_size, learning_rate } = run.recipe;
+  recipe.textContent =
+    `Convolutions ${conv.join("-")}, dense ${dense.join("-") || "none"}, dropout ${dropout.join(", ") || "none"}, ` +
+    `${image_size} px, batches of ${batch_size}, learning rate ${learning_rate}, seed ${run.seed}`;
+  error.textContent = run.error ? `${run.error.message || run.error.code} (${run.error.code})` : "";
+  const model = models.find((model) => model.id === run.model_id);
+  use.hidden = !run.model_id;
+  use.disabled = Boolean(model?.default);
+  use.dataset.model = run.model_id ?? "";
+  const answers = model?.active ? "It answers when the dataset is named." : "";
+  const idle = active(run) ? "The model comes at the end of the run." : "";
+  state.textContent = model?.default ? "It answers now." : answers || idle;
+  figures(run);
+}
+
+function figures(run) {
+  const last = parts.last?.epoch;
+  const value = (one) => (one == null ? "–" : share(one));
+  const train = run.train_accuracy ?? last?.train_accuracy;
+  const test = run.test_accuracy ?? last?.test_accuracy;
+  const gap = train != null && test != null ? train - test : null;
+  const shown = [
+    ["Train accuracy", value(train)],
+    ["Test accuracy", value(test)],
+    ["Gap", gap == null ? "–" : `${(gap * 100).toFixed(1)} points`],
+    ["Epochs", `${run.epoch} of ${run.epochs}`],
+  ];
+  const cells = shown.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text)));
+  parts.figures.replaceChildren(...cells);
+}
+
+async function epochs(run) {
+  const { items } = await get(`/training-runs/${run.id}/epochs`).catch(() => ({ items: [] }));
+  // Another run may have been picked meanwhile.
+  if (!parts || byId("run-picker").value !== run.id) return;
+  const row = (one) => [
+    one.epoch,
+    share(one.train_accuracy),
+    share(one.test_accuracy),
+    share(one.running_accuracy),
+    one.test_loss.toFixed(3),
+    one.seconds.toFixed(1),
+  ];
+  const cells = (one) => row(one).map((text) => el("td", {}, String(text)));
+  parts.body.replaceChildren(...items.map((one) => el("tr", {}, cells(one))));
+  parts.last = { run: run.id, epoch: items.at(-1) };
+  figures(run);
+}
+
+async function activate() {
+  const { use } = parts;
+  use.disabled = true;
+  try {
+    await post(`/models/${use.dataset.model}/activate`);
+    say("This model answers from now on.");
+    tell("model");
+    await load();
+  } catch (problem) {
+    use.disabled = false;
+    say(problem.message, { failed: true });
+  }
+}

@@ -1,0 +1,68 @@
+/** What the sections share: the datasets, the chosen one, and the news that they tell each other. */
+
+import { all } from "./api.js";
+import { byId } from "./dom.js";
+
+/**
+ * Fires `datasets` (list or counts changed), `dataset` (another one was chosen), `job` (a job changed; detail
+ * `{kind, job}`), `model` (another model answers).
+ */
+export const news = new EventTarget();
+
+export const tell = (name, detail) => news.dispatchEvent(new CustomEvent(name, { detail }));
+
+export const shared = {
+  /** All datasets, newest first; null until they are known. */
+  datasets: null,
+  /** Id of the chosen dataset, or null. */
+  current: new URL(location.href).searchParams.get("dataset"),
+};
+
+export const currentDataset = () => shared.datasets?.find((dataset) => dataset.id === shared.current) ?? null;
+
+export const datasetName = (id) => shared.datasets?.find((dataset) => dataset.id === id)?.name ?? "";
+
+/** Chooses a dataset for review and training; the address keeps it. */
+export function choose(id) {
+  if (shared.current === id) return;
+  shared.current = id;
+  const address = new URL(location.href);
+  address.searchParams.set("dataset", id);
+  history.replaceState(null, "", address);
+  tell("dataset");
+}
+
+let loading = null;
+let again = false;
+
+/** Reads the datasets anew; calls while one is under way become one more. */
+export async function refreshDatasets() {
+  if (loading) {
+    again = true;
+    return loading;
+  }
+  loading = read();
+  try {
+    await loading;
+  } finally {
+    loading = null;
+  }
+  if (again) {
+    again = false;
+    return refreshDatasets();
+  }
+}
+
+async function read() {
+  shared.datasets = await all("/datasets");
+  if (!currentDataset() && shared.datasets.length > 0) {
+    shared.current = shared.datasets[0].id;
+    tell("dataset");
+  }
+  tell("datasets");
+}
+
+/** Shows or hides the line that says the service is away. */
+export const setOffline = (offline) => {
+  byId("offline").hidden = !offline;
+};
