@@ -8,7 +8,7 @@ import * as runs from "./runs.js";
 import { news, refreshDatasets, setOffline } from "./state.js";
 
 /** How often lists are read; a running job tells its changes itself, in between. */
-const INTERVAL = 3000;
+const INTERVAL = 4000;
 
 let busy = false;
 

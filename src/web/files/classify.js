@@ -1,7 +1,7 @@
 /** A photo in, its classes as bars out. */
 
 import { all, call } from "./api.js";
-import { byId, command, count, el, plural, setOptions, share } from "./dom.js";
+import { byId, command, count, curl, el, plural, setOptions, share } from "./dom.js";
 import { datasetName, news } from "./state.js";
 
 /** Bars shown; the rest is summed up in a line. */
@@ -123,7 +123,7 @@ function failure(problem, file) {
   const { lead, help } = explain(problem, file);
   const retry = el("button", { type: "button", onclick: () => classify(file) }, "Try again");
   return [
-    el("div", { className: "problem", attributes: { role: "alert" } }, el("p", {}, el("strong", {}, lead)), help),
+    el("div", { className: "problem" }, el("p", {}, el("strong", {}, lead)), help),
     problem.retryable ? retry : null,
   ].filter(Boolean);
 }
@@ -131,9 +131,8 @@ function failure(problem, file) {
 function explain(problem, file) {
   const detail = el("p", {}, problem.message);
   if (problem.code === "no_active_model") {
-    const activate = `curl -X POST ${location.origin}/models/MODEL_ID/activate`;
     const how = el("p", {}, "Pick a run under ", el("a", { href: "#training" }, "Training runs"), " and use its model, or:");
-    return { lead: "No model answers yet", help: el("div", {}, how, command(activate)) };
+    return { lead: "No model answers yet", help: el("div", {}, how, command(curl("/models/MODEL_ID/activate"))) };
   }
   if (problem.status === 0 && file.size > 10 * MEGABYTE) {
     const size = `${count(Math.round(file.size / MEGABYTE))} MB`;

@@ -1,6 +1,6 @@
 /** Datasets with the counts of each class, and the choice of one of them. */
 
-import { byId, command, count, el, plural, setOptions, setText, syncRows, timeNode } from "./dom.js";
+import { byId, command, count, curl, el, plural, setOptions, setText, syncRows, timeNode } from "./dom.js";
 import { choose, news, shared } from "./state.js";
 
 const STATES = ["accepted", "flagged", "rejected"];
@@ -37,51 +37,43 @@ function empty() {
       { name: "zumwalt", phrases: ["zumwalt destroyer"] },
     ],
   };
-  const example = `curl -X POST ${location.origin}/datasets \\
-  -H 'content-type: application/json' \\
-  -d '${JSON.stringify(body)}'`;
   return [
     el("p", {}, "There is no dataset yet. Create one with its classes:"),
-    command(example),
+    command(curl("/datasets", body)),
     el("p", { className: "quiet" }, "Or see the whole way at once: ", el("code", {}, "shipshape demo")),
   ];
 }
 
 const sum = (dataset, state) => dataset.classes.reduce((total, one) => total + one.counts[state], 0);
 
-function create({ id, name, created_at }) {
+function create({ id, created_at }) {
   const totals = el("span", { className: "quiet" });
   const flagged = el("a", { href: "#review", onclick: () => choose(id) });
-  const body = el("tbody");
   const title = el("button", { type: "button", className: "link", onclick: () => choose(id) });
-  const node = el(
-    "details",
-    { className: "dataset" },
-    el("summary", {}, el("span", { className: "name" }, title), totals, flagged),
-    el(
-      "table",
-      {},
-      el(
-        "thead",
-        {},
-        el("tr", {}, ["Class", "Pictures", "References"].map((label) => el("th", { scope: "col" }, label))),
-      ),
-      body,
-    ),
+  const body = el("tbody");
+  const head = ["Class", "Pictures", "References"].map((label) => el("th", { scope: "col" }, label));
+  const inside = el(
+    "div",
+    {},
+    el("table", {}, el("thead", {}, el("tr", {}, head)), body),
     el("p", { className: "quiet small" }, "Created ", timeNode(created_at)),
   );
-  node.open = id === shared.current;
-  title.textContent = name;
+  const node = el(
+    "div",
+    { className: "dataset" },
+    el("div", { className: "dataset-head" }, el("h3", {}, title), totals, flagged),
+    inside,
+  );
   const classes = new Map();
   const update = (dataset) => {
-    setText(title, dataset.name);
+    const current = dataset.id === shared.current;
     const held = sum(dataset, "flagged");
+    setText(title, dataset.name);
     setText(totals, `${plural(sum(dataset, "accepted"), "picture")} in use`);
     setText(flagged, held ? `${count(held)} to review` : "");
-    const current = dataset.id === shared.current;
-    if (current && !node.classList.contains("current")) node.open = true;
     node.classList.toggle("current", current);
-    title.setAttribute("aria-pressed", String(current));
+    title.setAttribute("aria-expanded", String(current));
+    inside.hidden = !current;
     const most = Math.max(1, ...dataset.classes.map(size));
     syncRows(body, classes, dataset.classes.map((one) => ({ ...one, most })), createClass);
   };

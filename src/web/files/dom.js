@@ -58,6 +58,14 @@ export function setOptions(select, options) {
 /** A shell command to copy. */
 export const command = (text) => el("pre", { tabIndex: 0 }, el("code", {}, text));
 
+/** The command that posts `body` to this service. */
+export function curl(path, body) {
+  const start = `curl -X POST ${location.origin}${path}`;
+  if (body === undefined) return start;
+  const quoted = JSON.stringify(body).replaceAll("'", "'\\''");
+  return `${start} \\\n  -H 'content-type: application/json' \\\n  -d '${quoted}'`;
+}
+
 const number = new Intl.NumberFormat("en");
 const percent = new Intl.NumberFormat("en", {
   style: "percent",

@@ -1,7 +1,7 @@
 /** Running and recent jobs of every kind, with live progress. */
 
 import { get, post } from "./api.js";
-import { byId, command, count, el, say, setText, syncRows, timeNode } from "./dom.js";
+import { byId, command, count, curl, el, say, setText, syncRows, timeNode } from "./dom.js";
 import { KINDS } from "./job-words.js";
 import { datasetName, news, refreshDatasets, shared, tell } from "./state.js";
 
@@ -9,6 +9,8 @@ import { datasetName, news, refreshDatasets, shared, tell } from "./state.js";
 const STREAMS = 3;
 const STEP = 8;
 const MOST = 200;
+/** Jobs read of each kind, so that those that run are among them. */
+const FETCHED = 20;
 /** Counts of datasets follow running jobs at most this often. */
 const COUNTS_INTERVAL = 1500;
 
@@ -30,12 +32,14 @@ export function mount() {
 /** Reads the newest jobs of every kind. */
 export async function refresh() {
   const kinds = Object.keys(KINDS);
-  const pages = await Promise.all(kinds.map((kind) => get(`/${kind}`, { limit: visible })));
+  const asked = performance.now();
+  const limit = Math.max(visible, FETCHED);
+  const pages = await Promise.all(kinds.map((kind) => get(`/${kind}`, { limit })));
   const ids = new Set();
   pages.forEach((page, at) => {
     for (const job of page.items) {
       ids.add(job.id);
-      take(kinds[at], job);
+      take(kinds[at], job, asked);
     }
   });
   for (const id of jobs.keys()) if (!ids.has(id)) jobs.delete(id);
@@ -44,11 +48,11 @@ export async function refresh() {
   show();
 }
 
-function take(kind, job) {
-  const known = jobs.get(job.id)?.job;
-  // A stream is ahead of a list that was asked for before its last event.
-  if (known && !active(known) && active(job) && streams.has(job.id)) return;
-  jobs.set(job.id, { id: job.id, kind, job });
+/** Remembers a job as it was at the moment `asked`, unless something newer is known. */
+function take(kind, job, asked = performance.now()) {
+  const { job: known, asked: before = 0 } = jobs.get(job.id) ?? {};
+  if (before > asked) return;
+  jobs.set(job.id, { id: job.id, kind, job, asked });
   if (!known || JSON.stringify(known) !== JSON.stringify(job)) tell("job", { kind, job, before: known });
 }
 
@@ -112,10 +116,7 @@ function empty() {
     phrase: dataset?.classes[0]?.phrases[0] ?? "zumwalt destroyer",
     limit: 500,
   };
-  const example = `curl -X POST ${location.origin}/scrape-jobs \\
-  -H 'content-type: application/json' \\
-  -d '${JSON.stringify(body)}'`;
-  return [el("p", {}, "No job yet. Look for pictures of a class:"), command(example)];
+  return [el("p", {}, "No job yet. Look for pictures of a class:"), command(curl("/scrape-jobs", body))];
 }
 
 function create({ kind }) {

@@ -1,7 +1,7 @@
 /** Flagged pictures with the reason on each; keep, reject, move, undo. */
 
 import { all, get, post } from "./api.js";
-import { byId, command, count, el, plural, say, setOptions, setText } from "./dom.js";
+import { byId, command, count, curl, el, plural, say, setOptions, setText } from "./dom.js";
 import { Grid } from "./grid.js";
 import { currentDataset, news, refreshDatasets, shared } from "./state.js";
 
@@ -135,10 +135,7 @@ function empty() {
     dataset_id: dataset?.id ?? "DATASET_ID",
     checks: ["undecodable", "too_small", "exact_duplicate", "near_duplicate", "tags"],
   };
-  const example = `curl -X POST ${location.origin}/cleaning-jobs \\
-  -H 'content-type: application/json' \\
-  -d '${JSON.stringify(body)}'`;
-  return [el("p", {}, text), command(example)];
+  return [el("p", {}, text), command(curl("/cleaning-jobs", body))];
 }
 
 function tile(image) {

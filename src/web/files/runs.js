@@ -1,7 +1,7 @@
 /** Training runs of the chosen dataset: curve, accuracies, and the model of each. */
 
 import { all, get, post } from "./api.js";
-import { byId, command, el, plural, say, setOptions, share } from "./dom.js";
+import { byId, command, curl, el, plural, say, setOptions, share } from "./dom.js";
 import { active } from "./jobs.js";
 import { currentDataset, news, shared, tell } from "./state.js";
 
@@ -62,13 +62,9 @@ function show() {
 function empty() {
   const dataset = currentDataset();
   const id = dataset?.id ?? "DATASET_ID";
-  const example = `curl -X POST ${location.origin}/datasets/${id}/snapshots \\
-  -H 'content-type: application/json' -d '{"test_fraction": 0.2, "seed": 1}'
-
-curl -X POST ${location.origin}/training-runs \\
-  -H 'content-type: application/json' \\
-  -d '{"snapshot_id": "SNAPSHOT_ID", "seed": 1, "recipe": {"epochs": 20}}'`;
-  return [el("p", {}, "No training run yet. Freeze the dataset, then train on the snapshot:"), command(example)];
+  const freeze = curl(`/datasets/${id}/snapshots`, { test_fraction: 0.2, seed: 1 });
+  const train = curl("/training-runs", { snapshot_id: "SNAPSHOT_ID", seed: 1, recipe: { epochs: 20 } });
+  return [el("p", {}, "No training run yet. Freeze the dataset, then train on the snapshot:"), command(freeze), command(train)];
 }
 
 function build() {
