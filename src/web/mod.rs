@@ -26,11 +26,7 @@ pub fn routes() -> Router {
         let Some(file) = Files::get(&name) else {
             continue;
         };
-        let path = if name == INDEX {
-            "/".to_owned()
-        } else {
-            format!("/{name}")
-        };
+        let path = if name == INDEX { "/".to_owned() } else { format!("/{name}") };
         let kind = content_type(&file);
         let respond = move |request: HeaderMap| std::future::ready(answer(&file, &kind, &request));
         router = router.route(&path, get(respond));
@@ -41,11 +37,7 @@ pub fn routes() -> Router {
 fn content_type(file: &EmbeddedFile) -> HeaderValue {
     let kind = file.metadata.mimetype();
     let text = kind.starts_with("text/") && !kind.contains("charset");
-    let kind = if text {
-        format!("{kind}; charset=utf-8")
-    } else {
-        kind.to_owned()
-    };
+    let kind = if text { format!("{kind}; charset=utf-8") } else { kind.to_owned() };
     HeaderValue::try_from(kind).expect("a MIME type is a header value")
 }
 
@@ -59,21 +51,10 @@ fn answer(file: &EmbeddedFile, kind: &HeaderValue, request: &HeaderMap) -> Respo
     let tag = etag(file);
     let mut headers = HeaderMap::new();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHING));
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(POLICY),
-    );
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    headers.insert(
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("no-referrer"),
-    );
-    let known = request
-        .get(header::IF_NONE_MATCH)
-        .is_some_and(|given| matches(given, &tag));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let known = request.get(header::IF_NONE_MATCH).is_some_and(|given| matches(given, &tag));
     headers.insert(header::ETAG, tag);
     if known {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
@@ -87,10 +68,7 @@ fn matches(given: &HeaderValue, tag: &HeaderValue) -> bool {
     let (Ok(given), Ok(tag)) = (given.to_str(), tag.to_str()) else {
         return false;
     };
-    given
-        .split(',')
-        .map(str::trim)
-        .any(|one| one == "*" || one.trim_start_matches("W/") == tag)
+    given.split(',').map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == tag)
 }
 
 #[cfg(test)]
@@ -109,11 +87,7 @@ mod tests {
         let request = request.body(Body::empty()).unwrap();
         let (parts, body) = routes().oneshot(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        (
-            parts.status,
-            parts.headers,
-            String::from_utf8(body.to_vec()).unwrap(),
-        )
+        (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
     }
 
     #[tokio::test]
@@ -140,11 +114,7 @@ mod tests {
     async fn a_known_file_is_not_sent_again() {
         let (_, headers, _) = ask("/app.js", None).await;
         let tag = headers[header::ETAG].to_str().unwrap();
-        for given in [
-            tag.to_owned(),
-            format!("\"other\", W/{tag}"),
-            "*".to_owned(),
-        ] {
+        for given in [tag.to_owned(), format!("\"other\", W/{tag}"), "*".to_owned()] {
             let (status, _, body) = ask("/app.js", Some(&given)).await;
             assert_eq!((status, body.as_str()), (StatusCode::NOT_MODIFIED, ""));
         }
@@ -181,10 +151,7 @@ mod tests {
         for name in Files::iter().filter(|name| name.ends_with(".js")) {
             let text = String::from_utf8(Files::get(&name).unwrap().data.into_owned()).unwrap();
             for line in text.lines().filter(|line| line.starts_with("import ")) {
-                let imported = line
-                    .split("\"./")
-                    .nth(1)
-                    .and_then(|rest| rest.split('"').next());
+                let imported = line.split("\"./").nth(1).and_then(|rest| rest.split('"').next());
                 let imported = imported.unwrap_or_else(|| panic!("{name}: {line}"));
                 assert!(Files::get(imported).is_some(), "{name} imports {imported}");
             }
