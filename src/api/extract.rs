@@ -156,9 +156,7 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_malformed() {
-        for body in
-            [&b""[..], b"{", b"{\"limit\":1} x", b"\xff", &[b'['; 100_000], b"\xef\xbb\xbf{}"]
-        {
+        for body in [&b""[..], b"{", b"{\"limit\":1} x", b"\xff", b"\xef\xbb\xbf{}"] {
             assert!(matches!(parse_json::<Body>(body), Err(Problem::Malformed(_))), "{body:?}");
         }
     }

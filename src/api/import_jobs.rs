@@ -17,7 +17,6 @@ use crate::app::App;
 use crate::dataset::import::{self, ImportFilter, ImportJob};
 use crate::db::{DatasetId, ImportJobId};
 use crate::queue::{self, JobStatus};
-use crate::tasks;
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -152,7 +151,7 @@ async fn retry(
         let detail = "only a failed or cancelled job can be retried";
         return Err(Problem::Conflict("job_not_retryable", detail.into()));
     }
-    queue::enqueue(&mut *transaction, tasks::import_archive(id)).await?;
+    queue::enqueue(&mut *transaction, import::task(id)).await?;
     transaction.commit().await?;
     load(&app, id).await.map(axum::Json)
 }

@@ -24,7 +24,6 @@ use crate::scrape::source::{self, Filters, Sources};
 use crate::scrape::{
     self, Candidate, NewScrapeJob, OutcomeFilter, ScrapeJob, ScrapeJobFilter, UnknownOutcome,
 };
-use crate::tasks;
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -125,7 +124,7 @@ async fn create(
     let (source, limit) = (new.source.as_str(), new.limit);
     let job = NewScrapeJob { dataset, class, source, query: &query, limit };
     let id = scrape::insert_job(&mut *connection, &job).await?;
-    queue::enqueue(&mut *connection, tasks::scrape_search(id)).await?;
+    queue::enqueue(&mut *connection, scrape::search_task(id)).await?;
     let job = scrape::find_job(connection, id).await?.ok_or(Problem::NotFound("scrape job"))?;
     creation.answer(StatusCode::ACCEPTED, Some(format!("/scrape-jobs/{id}")), &job).await
 }
@@ -249,7 +248,7 @@ async fn retry(
         let detail = "only a failed or cancelled job can be retried";
         return Err(Problem::Conflict("job_not_retryable", detail.into()));
     }
-    queue::enqueue(&mut *transaction, tasks::scrape_search(id)).await?;
+    queue::enqueue(&mut *transaction, scrape::search_task(id)).await?;
     transaction.commit().await?;
     Ok(axum::Json(job))
 }

@@ -20,7 +20,6 @@ use crate::dataset;
 use crate::db::{DatasetId, SnapshotId};
 use crate::queue::{self, JobStatus};
 use crate::snapshot::{self, Division, Snapshot, SnapshotFilter, SnapshotImage, Split};
-use crate::tasks::snapshot_freeze;
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -92,7 +91,7 @@ async fn create(
     }
     let division = Division { test_fraction: new.test_fraction, seed: new.seed as u64 };
     let snapshot = snapshot::insert(&mut *connection, id, division).await?;
-    queue::enqueue(&mut *connection, snapshot_freeze::task(snapshot)).await?;
+    queue::enqueue(&mut *connection, snapshot::freeze_task(snapshot)).await?;
     let created = snapshot::find(&mut *connection, snapshot).await?;
     let created = created.ok_or(Problem::NotFound("snapshot"))?;
     creation.answer(StatusCode::ACCEPTED, Some(format!("/snapshots/{snapshot}")), &created).await
@@ -270,7 +269,7 @@ async fn retry(
         let detail = "only a failed or cancelled snapshot is tried again";
         return Err(Problem::Conflict("job_not_retryable", detail.into()));
     }
-    queue::enqueue(&mut *transaction, snapshot_freeze::task(id)).await?;
+    queue::enqueue(&mut *transaction, snapshot::freeze_task(id)).await?;
     transaction.commit().await?;
     load(&app, id).await.map(|snapshot| (StatusCode::ACCEPTED, axum::Json(snapshot)))
 }

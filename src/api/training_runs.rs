@@ -20,7 +20,6 @@ use crate::app::App;
 use crate::db::{DatasetId, SnapshotId, TrainingRunId};
 use crate::queue::{self, JobStatus};
 use crate::snapshot;
-use crate::tasks::training_run;
 use crate::training::{self, NewRun, Recipe, RunFilter, TrainingRun};
 
 /// The routes of this file.
@@ -116,7 +115,7 @@ async fn create(
     let pictures = i64::from(snapshot.counts.train);
     let new = NewRun { snapshot: snapshot_id, recipe, seed, pictures };
     let id = training::insert(&mut *connection, &new).await?;
-    queue::enqueue(&mut *connection, training_run::task(id)).await?;
+    queue::enqueue(&mut *connection, training::train_task(id)).await?;
     let created = training::find(&mut *connection, id).await?;
     let created = created.ok_or(Problem::NotFound("training run"))?;
     creation.answer(StatusCode::ACCEPTED, Some(format!("/training-runs/{id}")), &created).await
@@ -265,7 +264,7 @@ async fn retry(
         let detail = "only a failed or cancelled training run is tried again";
         return Err(Problem::Conflict("job_not_retryable", detail.into()));
     }
-    queue::enqueue(&mut *transaction, training_run::task(id)).await?;
+    queue::enqueue(&mut *transaction, training::train_task(id)).await?;
     transaction.commit().await?;
     load(&app, id).await.map(|run| (StatusCode::ACCEPTED, axum::Json(run)))
 }

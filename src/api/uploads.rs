@@ -24,7 +24,7 @@ use crate::dataset::import::{self, ImportJob};
 use crate::dataset::{self, Admission, Arrival, Dataset, Origin};
 use crate::db::{ClassId, DatasetId, ImageId, ImportJobId, Sha256};
 use crate::picture::{self, Examined, Limits};
-use crate::{queue, tasks};
+use crate::queue;
 
 /// Pictures in one request; more go into an archive.
 const MAX_PICTURES: usize = 1000;
@@ -189,7 +189,7 @@ async fn take_archive(
     app.blobs.put_file(&Key::Upload(id), file.path()).await?;
     let mut transaction = app.pool.begin().await?;
     import::insert(&mut *transaction, id, dataset, class, &name).await?;
-    queue::enqueue(&mut *transaction, tasks::import_archive(id)).await?;
+    queue::enqueue(&mut *transaction, import::task(id)).await?;
     let job = import::find(&mut *transaction, id).await?.ok_or(Problem::NotFound("import job"))?;
     transaction.commit().await?;
     let location = format!("/import-jobs/{id}");

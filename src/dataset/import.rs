@@ -9,7 +9,7 @@ use sqlx::{PgConnection, PgExecutor, query, query_scalar};
 use utoipa::ToSchema;
 
 use crate::db::{ClassId, DatasetId, ImportJobId};
-use crate::queue::{JobError, JobStatus, Progress};
+use crate::queue::{JobError, JobStatus, Lane, NewTask, Progress};
 
 /// One uploaded archive of pictures.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -191,4 +191,12 @@ pub async fn reopen(executor: impl PgExecutor<'_>, id: ImportJobId) -> sqlx::Res
     .execute(executor)
     .await?;
     Ok(reopened.rows_affected() == 1)
+}
+
+/// Kind of the task that imports an archive.
+pub const IMPORT: &str = "import_archive";
+
+/// The task that imports an archive.
+pub fn task(id: ImportJobId) -> NewTask {
+    NewTask::new(IMPORT, Lane::Cpu, id.0)
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::source::{Cursor, Filters, Query, StopReason};
 use crate::db::{ClassId, DatasetId, ScrapeJobId};
-use crate::queue::{JobError, JobStatus, Progress};
+use crate::queue::{JobError, JobStatus, Lane, NewTask, Progress};
 
 /// The count of candidates that have no outcome yet, among the outcomes of a row.
 const OPEN: &str = "open";
@@ -363,4 +363,12 @@ pub async fn reopen(executor: impl PgExecutor<'_>, id: ScrapeJobId) -> sqlx::Res
     .execute(executor)
     .await?;
     Ok(reopened.rows_affected() == 1)
+}
+
+/// Kind of the task that asks for the next pages of a job.
+pub const SEARCH: &str = "scrape_search";
+
+/// The task that asks for the next pages of a job.
+pub fn search_task(id: ScrapeJobId) -> NewTask {
+    NewTask::new(SEARCH, Lane::Net, id.0)
 }

@@ -8,7 +8,7 @@ mod pace;
 pub mod source;
 
 pub use candidate::{Candidate, OpenCandidate, Outcome, OutcomeFilter, UnknownOutcome};
-pub use job::{Locked, NewScrapeJob, ScrapeJob, ScrapeJobFilter, Search};
+pub use job::{Locked, NewScrapeJob, SEARCH, ScrapeJob, ScrapeJobFilter, Search, search_task};
 pub use outcome::OutcomeKind;
 pub use pace::SharedPace;
 

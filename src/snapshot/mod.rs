@@ -13,7 +13,7 @@ use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 use utoipa::ToSchema;
 
 use crate::db::{DatasetId, ModelId, Sha256, SnapshotId};
-use crate::queue::{Failure, JobError, JobStatus, Progress};
+use crate::queue::{Failure, JobError, JobStatus, Lane, NewTask, Progress};
 
 /// A frozen dataset: what is trained on.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -288,4 +288,12 @@ pub async fn uses(executor: impl PgExecutor<'_>, sha256: Sha256) -> sqlx::Result
     )
     .fetch_all(executor)
     .await
+}
+
+/// Kind of the task that freezes a snapshot.
+pub const FREEZE: &str = "snapshot_freeze";
+
+/// The task that freezes a snapshot.
+pub fn freeze_task(id: SnapshotId) -> NewTask {
+    NewTask::new(FREEZE, Lane::Cpu, id.0)
 }

@@ -14,25 +14,19 @@ use crate::cleaning::{
 };
 use crate::dataset;
 use crate::db::CleaningJobId;
-use crate::queue::{self, Context, Failure, Handler, JobError, Lane, NewTask, Task, TaskError};
+use crate::queue::{self, Context, Failure, Handler, JobError, Lane, Task, TaskError};
 
-const KIND: &str = "cleaning_plan";
 /// Images in a batch: what one transaction records.
 const BATCH: usize = 16;
 
-/// The first task of a cleaning job.
-pub fn task(id: CleaningJobId) -> NewTask {
-    NewTask::new(KIND, Lane::Tag, id.0)
-}
-
-/// Runs [`task`].
+/// Runs [`job::plan_task`].
 pub(super) struct CleaningPlan {
     pub(super) app: Arc<App>,
 }
 
 impl Handler for CleaningPlan {
     fn kind(&self) -> &'static str {
-        KIND
+        job::PLAN
     }
 
     fn lane(&self) -> Lane {

@@ -15,27 +15,19 @@ use crate::dataset::import::{self, ImportJob};
 use crate::dataset::{self, Arrival, Origin};
 use crate::db::{ClassId, ImportJobId};
 use crate::picture::{self, Limits};
-use crate::queue::{
-    Context, Failure, Handler, JobError, JobStatus, Lane, NewTask, Task, TaskError,
-};
+use crate::queue::{Context, Failure, Handler, JobError, JobStatus, Lane, Task, TaskError};
 
-const KIND: &str = "import_archive";
 /// Entries that are unpacked ahead of the one being stored.
 const AHEAD: usize = 4;
 
-/// The task of an import job.
-pub fn task(id: ImportJobId) -> NewTask {
-    NewTask::new(KIND, Lane::Cpu, id.0)
-}
-
-/// Runs [`task`].
+/// Runs [`import::task`].
 pub(super) struct ImportArchive {
     pub(super) app: Arc<App>,
 }
 
 impl Handler for ImportArchive {
     fn kind(&self) -> &'static str {
-        KIND
+        import::IMPORT
     }
 
     fn lane(&self) -> Lane {

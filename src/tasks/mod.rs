@@ -8,12 +8,8 @@ mod import_archive;
 mod quarantine;
 mod scrape_fetch;
 mod scrape_search;
-pub mod snapshot_freeze;
-pub mod training_run;
-
-pub use cleaning_plan::task as cleaning_plan;
-pub use import_archive::task as import_archive;
-pub use scrape_search::task as scrape_search;
+mod snapshot_freeze;
+mod training_run;
 
 use std::sync::Arc;
 

@@ -17,18 +17,12 @@ use crate::queue::{
 use crate::scrape::source::{Page, SearchError, StopReason};
 use crate::scrape::{self, Search};
 
-const KIND: &str = "scrape_search";
 /// Time between two pages of one search engine, over all workers.
 const PAGE_INTERVAL: Duration = Duration::from_millis(500);
 /// Times that a source may ask for patience before the job goes on without it.
 const MAX_THROTTLED: u32 = 5;
 /// The first wait for a source that does not say for how long; it doubles.
 const THROTTLED_WAIT: Duration = Duration::from_secs(5);
-
-/// The task that asks for the next pages of a job.
-pub fn task(id: ScrapeJobId) -> NewTask {
-    NewTask::new(KIND, Lane::Net, id.0)
-}
 
 /// What a search remembers from one task to the next.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -38,14 +32,14 @@ struct Patience {
     throttled: u32,
 }
 
-/// Runs [`task`].
+/// Runs [`scrape::search_task`].
 pub(super) struct ScrapeSearch {
     pub(super) app: Arc<App>,
 }
 
 impl Handler for ScrapeSearch {
     fn kind(&self) -> &'static str {
-        KIND
+        scrape::SEARCH
     }
 
     fn lane(&self) -> Lane {
@@ -94,7 +88,7 @@ pub(super) async fn advance(connection: &mut PgConnection, id: ScrapeJobId) -> s
         return Ok(());
     }
     if job.pages() || scrape::count_open(&mut *connection, id).await? > 0 {
-        queue::enqueue(connection, task(id)).await?;
+        queue::enqueue(connection, scrape::search_task(id)).await?;
         return Ok(());
     }
     scrape::finish_job(&mut *connection, id, JobStatus::Succeeded, None).await?;
@@ -216,7 +210,7 @@ impl ScrapeSearch {
         let mut transaction = self.app.pool.begin().await?;
         context.complete(&mut transaction).await?;
         let payload = json!(Patience { throttled: patience.throttled + 1 });
-        let later = NewTask { delay: wait, ..task(id).with_payload(payload) };
+        let later = NewTask { delay: wait, ..scrape::search_task(id).with_payload(payload) };
         queue::enqueue(&mut *transaction, later).await?;
         transaction.commit().await?;
         Ok(())

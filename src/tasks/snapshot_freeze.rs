@@ -9,15 +9,8 @@ use sqlx::PgConnection;
 
 use crate::app::App;
 use crate::db::SnapshotId;
-use crate::queue::{Context, Failure, Handler, Lane, NewTask, Task, TaskError};
+use crate::queue::{Context, Failure, Handler, Lane, Task, TaskError};
 use crate::snapshot::{self, Division, Draft, Split, TooSmall, leaks};
-
-const KIND: &str = "snapshot_freeze";
-
-/// The task that freezes a snapshot.
-pub fn task(id: SnapshotId) -> NewTask {
-    NewTask::new(KIND, Lane::Cpu, id.0)
-}
 
 /// Runs the tasks of this kind.
 pub struct SnapshotFreeze {
@@ -27,7 +20,7 @@ pub struct SnapshotFreeze {
 
 impl Handler for SnapshotFreeze {
     fn kind(&self) -> &'static str {
-        KIND
+        snapshot::FREEZE
     }
 
     fn lane(&self) -> Lane {

@@ -26,6 +26,6 @@ pub use self::prediction::{
     of as predictions,
 };
 pub use self::run::{
-    Learnt, NewRun, RunFilter, TrainingRun, advance, cancel, fail, find, finish, insert, list,
-    requeue, restart, set_checkpoint, start,
+    Learnt, NewRun, RunFilter, TRAIN, TrainingRun, advance, cancel, fail, find, finish, insert,
+    list, requeue, restart, set_checkpoint, start, train_task,
 };

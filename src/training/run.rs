@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::{Prediction, Recipe, epoch, prediction};
 use crate::db::{DatasetId, ModelId, Sha256, SnapshotId, TrainingRunId};
-use crate::queue::{Failure, JobError, JobStatus, Progress};
+use crate::queue::{Failure, JobError, JobStatus, Lane, NewTask, Progress};
 
 /// One recipe on one snapshot with one seed.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -309,4 +309,15 @@ pub async fn requeue(executor: impl PgExecutor<'_>, id: TrainingRunId) -> sqlx::
     .execute(executor)
     .await?;
     Ok(queued.rows_affected() == 1)
+}
+
+/// A run of hours meets more restarts than a task of seconds; each attempt goes on at the last epoch.
+const ATTEMPTS: i32 = 25;
+
+/// Kind of the task that trains.
+pub const TRAIN: &str = "training_run";
+
+/// The task that trains.
+pub fn train_task(id: TrainingRunId) -> NewTask {
+    NewTask { max_attempts: ATTEMPTS, ..NewTask::new(TRAIN, Lane::Train, id.0) }
 }

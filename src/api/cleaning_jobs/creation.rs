@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::cleaning::{self, CleaningJob, NewJob, Rule, TagSettings, checks, job};
 use crate::dataset;
 use crate::db::DatasetId;
-use crate::{queue, tasks};
+use crate::queue;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(create))
@@ -112,7 +112,7 @@ async fn create(
         }
     }
     let id = job::insert(&mut *connection, &new).await?;
-    queue::enqueue(&mut *connection, tasks::cleaning_plan(id)).await?;
+    queue::enqueue(&mut *connection, job::plan_task(id)).await?;
     let job = job::find(&mut *connection, id).await?.ok_or(Problem::NotFound("cleaning job"))?;
     creation.answer(StatusCode::ACCEPTED, Some(format!("/cleaning-jobs/{id}")), &job).await
 }

@@ -16,7 +16,7 @@ use crate::api::problem::{Failures, Problem};
 use crate::app::App;
 use crate::cleaning::{self, CleaningJob, job};
 use crate::db::CleaningJobId;
-use crate::{queue, tasks};
+use crate::queue;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(cancel)).routes(routes!(retry)).routes(routes!(undo))
@@ -82,7 +82,7 @@ async fn retry(
         let detail = "only a failed or cancelled job that was not undone can go on";
         return Err(Problem::Conflict("job_not_retryable", detail.into()));
     }
-    queue::enqueue(&mut *transaction, tasks::cleaning_plan(id)).await?;
+    queue::enqueue(&mut *transaction, job::plan_task(id)).await?;
     transaction.commit().await?;
     Ok((StatusCode::ACCEPTED, axum::Json(load(&app, id).await?)).into_response())
 }

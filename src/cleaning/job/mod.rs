@@ -9,7 +9,7 @@ pub use self::rows::{CleaningJob, JobFilter, find, list};
 use super::settings::{ReferenceTags, TagSettings};
 use super::tally::Tally;
 use crate::db::{CleaningJobId, DatasetId};
-use crate::queue::JobError;
+use crate::queue::{JobError, Lane, NewTask};
 
 /// A cleaning job to create.
 #[derive(Debug, Clone)]
@@ -218,4 +218,12 @@ pub(super) async fn refund(
     .execute(executor)
     .await?;
     Ok(())
+}
+
+/// Kind of the task that begins a cleaning job, or goes on with it.
+pub const PLAN: &str = "cleaning_plan";
+
+/// The task that begins a cleaning job, or goes on with it.
+pub fn plan_task(id: CleaningJobId) -> NewTask {
+    NewTask::new(PLAN, Lane::Tag, id.0)
 }

@@ -17,27 +17,19 @@ use crate::app::App;
 use crate::blobs::Key;
 use crate::db::{Sha256, TrainingRunId};
 use crate::model;
-use crate::queue::{Context, Failure, Handler, Lane, NewTask, Task, TaskError};
+use crate::queue::{Context, Failure, Handler, Lane, Task, TaskError};
 use crate::snapshot::{self, Member, Snapshot};
 use crate::training::pictures::{self, LoadError, Source};
 use crate::training::{
     self, ImageSet, Learnt, Outcome, Setup, Trainer, TrainingError, publication,
 };
 
-const KIND: &str = "training_run";
-/// A run of hours meets more restarts than a task of seconds; each attempt goes on at the last epoch.
-const ATTEMPTS: i32 = 25;
 /// How often the row says how far the run is.
 const TICK: Duration = Duration::from_secs(1);
 /// How long a worker that stops waits for the epoch to end, so that its work is not lost.
 const LAST_EPOCH: Duration = Duration::from_secs(15);
 /// The pause between tries to record an epoch while the database is away.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// The task that trains.
-pub fn task(id: TrainingRunId) -> NewTask {
-    NewTask { max_attempts: ATTEMPTS, ..NewTask::new(KIND, Lane::Train, id.0) }
-}
 
 /// Runs the tasks of this kind.
 pub struct TrainingRun {
@@ -47,7 +39,7 @@ pub struct TrainingRun {
 
 impl Handler for TrainingRun {
     fn kind(&self) -> &'static str {
-        KIND
+        training::TRAIN
     }
 
     fn lane(&self) -> Lane {
