@@ -51,7 +51,6 @@ fn lane(text: &str) -> Result<(Lane, usize), String> {
 }
 
 #[derive(Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "parsed once")]
 pub(crate) enum Command {
     /// The API, the page and the workers in one process.
     Serve {

@@ -130,13 +130,12 @@ async fn get(
 )]
 async fn file(State(app): State<Arc<App>>, Path(id): Path<ImageId>) -> Result<Response, Problem> {
     let image = load(&app, id).await?;
-    let bytes = match app.blobs.get(&image.key()).await? {
-        Some(bytes) => bytes,
+    let bytes = if let Some(bytes) = app.blobs.get(&image.key()).await? {
+        bytes
+    } else {
         // The bytes may have moved between the row and here: read the row once more.
-        None => {
-            let image = load(&app, id).await?;
-            app.blobs.get(&image.key()).await?.ok_or(Problem::NotFound("file"))?
-        }
+        let image = load(&app, id).await?;
+        app.blobs.get(&image.key()).await?.ok_or(Problem::NotFound("file"))?
     };
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));

@@ -123,6 +123,7 @@ pub fn router(app: Arc<App>, rest: Router) -> Router {
         .layer(layers)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that the layer wants")]
 fn panicked(cause: Box<dyn std::any::Any + Send>) -> axum::response::Response {
     use axum::response::IntoResponse;
     let text = cause

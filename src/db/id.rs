@@ -126,7 +126,7 @@ impl sqlx::postgres::PgHasArrayType for Sha256 {
     }
 }
 
-impl<'q> sqlx::Encode<'q, sqlx::Postgres> for Sha256 {
+impl sqlx::Encode<'_, sqlx::Postgres> for Sha256 {
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
         <&[u8] as sqlx::Encode<sqlx::Postgres>>::encode(&self.0[..], buffer)
     }

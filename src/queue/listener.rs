@@ -37,9 +37,12 @@ async fn hear(shared: &Shared) -> sqlx::Result<()> {
 fn dispatch(shared: &Shared, notification: &PgNotification) {
     match notification.channel() {
         "task_available" => shared.wake(notification.payload()),
-        _ => match notification.payload().parse() {
-            Ok(subject) => shared.beat_at_once(subject),
-            Err(_) => tracing::debug!(payload = notification.payload(), "not a subject"),
-        },
+        _ => {
+            if let Ok(subject) = notification.payload().parse() {
+                shared.beat_at_once(subject);
+            } else {
+                tracing::debug!(payload = notification.payload(), "not a subject");
+            }
+        }
     }
 }

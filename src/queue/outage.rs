@@ -62,7 +62,7 @@ mod tests {
         outage.failed(&"refused");
         assert!(outage.lasts() && !outage.over_for(Duration::ZERO));
         outage.answered();
-        assert!(!outage.lasts() && !outage.over_for(Duration::from_secs(60)));
+        assert!(!outage.lasts() && !outage.over_for(Duration::from_mins(1)));
         assert!(outage.over_for(Duration::ZERO));
     }
 }

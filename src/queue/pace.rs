@@ -117,6 +117,6 @@ fn seconds(wait: f64) -> Duration {
 
 /// To the microsecond; 30 years at most, which no limit of ours comes near.
 fn pg_interval(duration: Duration) -> PgInterval {
-    let most = Duration::from_secs(30 * 365 * 86_400);
+    let most = Duration::from_hours(262_800);
     PgInterval { months: 0, days: 0, microseconds: duration.min(most).as_micros() as i64 }
 }

@@ -39,8 +39,8 @@ impl Default for Settings {
             poll: Duration::from_secs(1),
             drain: Duration::from_secs(25),
             backoff: Duration::from_secs(2),
-            retention: Duration::from_secs(7 * 24 * 3600),
-            unknown_kind: Duration::from_secs(3600),
+            retention: Duration::from_hours(168),
+            unknown_kind: Duration::from_hours(1),
         }
     }
 }
@@ -56,7 +56,7 @@ impl Settings {
     /// The mean delay after the failure of attempt number `attempt`, which counts from 1.
     pub(super) fn backoff_after(&self, attempt: i32) -> Duration {
         let doublings = attempt.saturating_sub(1).clamp(0, 16).unsigned_abs();
-        (self.backoff * 2_u32.pow(doublings)).min(Duration::from_secs(300))
+        (self.backoff * 2_u32.pow(doublings)).min(Duration::from_mins(5))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::queue::{Context, Failure, Handler, Lane, Task, TaskError};
 use crate::snapshot::{self, Division, Draft, Split, TooSmall, leaks};
 
 /// Runs the tasks of this kind.
-pub struct SnapshotFreeze {
+pub(super) struct SnapshotFreeze {
     /// The process's parts.
     pub app: Arc<App>,
 }

@@ -110,7 +110,7 @@ async fn every_wrong_id_is_a_problem() {
                 request = request.json(&json!({}));
             }
             let response = request.send().await.unwrap();
-            assert_problem(response, &format!("{method} {path} with {:.40}", id)).await;
+            assert_problem(response, &format!("{method} {path} with {id:.40}")).await;
         }
     }
 }

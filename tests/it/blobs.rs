@@ -199,11 +199,11 @@ async fn a_stalled_answer_is_given_up_and_asked_again() {
     let (server, blobs) = stand_in().await;
     let (key, bytes) = image(DatasetId(Uuid::now_v7()), "stalled");
     blobs.put(&key, bytes.clone()).await.unwrap();
-    server.fail("get", &[Fault::Stall(Duration::from_secs(60))]);
+    server.fail("get", &[Fault::Stall(Duration::from_mins(1))]);
     let start = Instant::now();
     assert_eq!(blobs.get(&key).await.unwrap(), Some(bytes));
     assert!(start.elapsed() < Duration::from_secs(5));
-    server.fail("head", &[Fault::Stall(Duration::from_secs(60)); 9]);
+    server.fail("head", &[Fault::Stall(Duration::from_mins(1)); 9]);
     assert!(blobs.head(&key).await.is_err());
     assert!(start.elapsed() < Duration::from_secs(10));
 }

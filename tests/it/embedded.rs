@@ -178,7 +178,7 @@ async fn serve(body: Vec<u8>) -> String {
         loop {
             let (mut socket, _) = listener.accept().await.unwrap();
             let mut request = [0; 4096];
-            socket.read(&mut request).await.unwrap();
+            let _some = socket.read(&mut request).await.unwrap();
             let head = format!(
                 "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
                 body.len()

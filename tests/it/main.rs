@@ -1,5 +1,7 @@
 //! The one integration binary: one file per noun.
 
+#![expect(clippy::unwrap_used, reason = "a test that unwraps fails and names the place")]
+
 mod architecture;
 mod bad_input;
 mod blobs;

@@ -39,7 +39,7 @@ impl Layout {
         fs::create_dir_all(data_dir)
             .and_then(|()| data_dir.canonicalize())
             .with_context(|| format!("the data directory {} cannot be made", data_dir.display()))
-            .and_then(|root| Self::within(root))
+            .and_then(Self::within)
     }
 
     fn within(root: PathBuf) -> anyhow::Result<Self> {
@@ -111,7 +111,8 @@ fn private_folder(path: &Path) -> anyhow::Result<()> {
     }
     let found = fs::symlink_metadata(path)?;
     let own = rustix::process::geteuid();
-    let trusted = found.is_dir() && found.mode() & 0o077 == 0;
+    let others = found.mode() & 0o077;
+    let trusted = found.is_dir() && others == 0;
     if !trusted || !(own.is_root() || found.uid() == own.as_raw()) {
         bail!("{} exists but is not a private folder of this user", path.display());
     }

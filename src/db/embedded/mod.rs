@@ -109,7 +109,7 @@ async fn launch(layout: &Layout, options: &Options) -> anyhow::Result<Child> {
     let binaries = binaries::find(layout, options, version).await?;
     let account = Account::detect(layout, &binaries)?;
     if version.is_none() {
-        server::create_cluster(layout, &binaries, &account).await?;
+        server::create_cluster(layout, &binaries, &account)?;
     }
     server::start(layout, &binaries, &account, &options.settings).await
 }

@@ -19,8 +19,8 @@ const POLL: Duration = Duration::from_millis(50);
 /// shared memory and pid file can look alive for a moment.
 const RETRY: Duration = Duration::from_secs(12);
 /// A server that neither answers nor says that it recovers is given up.
-const SILENCE: Duration = Duration::from_secs(60);
-const STOP: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
+const STOP: Duration = Duration::from_mins(1);
 /// A process id that no system gives out.
 const NO_PROCESS: u32 = 2_147_483_646;
 
@@ -73,7 +73,7 @@ pub(super) async fn attach(layout: &Layout) -> anyhow::Result<bool> {
 }
 
 /// Makes the cluster beside its place and renames it, so that it is complete or absent.
-pub(super) async fn create_cluster(
+pub(super) fn create_cluster(
     layout: &Layout,
     binaries: &Path,
     account: &Account,
@@ -121,14 +121,13 @@ pub(super) async fn start(
                     connection.close().await.ok();
                     return Ok(child);
                 }
-                // Recovery takes as long as it takes.
-                Answer::Wait => {}
                 Answer::Nobody if spawned.elapsed() > SILENCE => {
                     child.kill().ok();
                     child.wait().ok();
                     bail!("the private Postgres does not answer{}", log_end(layout));
                 }
-                Answer::Nobody => {}
+                // Recovery takes as long as it takes.
+                Answer::Wait | Answer::Nobody => {}
             }
             if child.try_wait()?.is_some() {
                 break;

@@ -77,11 +77,11 @@ fn square_sails(
             &[
                 (x - narrow, upper),
                 (x + narrow, upper),
-                (x + wide + belly, (lower + upper) / 2.0),
+                (x + wide + belly, f32::midpoint(lower, upper)),
                 (x + wide, lower),
                 (x, lower + 0.012),
                 (x - wide, lower),
-                (x - wide + belly, (lower + upper) / 2.0),
+                (x - wide + belly, f32::midpoint(lower, upper)),
             ],
             scaled(canvas, between(rng, 0.9, 1.05)),
         );

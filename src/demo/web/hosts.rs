@@ -51,7 +51,7 @@ fn follow(web: &Shared, hit: &Hit) -> Answer {
             (StatusCode::FOUND, [(header::LOCATION, target)]).into_response()
         }
         Fate::WebPage => web_page("image/jpeg"),
-        Fate::BrokenOff => broken_off(bytes),
+        Fate::BrokenOff => broken_off(&bytes),
         Fate::Endless => endless(bytes),
         Fate::Missing | Fate::BadTile => StatusCode::NOT_FOUND.into_response(),
     }
@@ -76,7 +76,7 @@ fn streamed(body: Body) -> Answer {
     answer
 }
 
-fn broken_off(bytes: Bytes) -> Answer {
+fn broken_off(bytes: &Bytes) -> Answer {
     let length = bytes.len();
     let start = stream::iter([Ok(bytes.slice(..length / 2))]);
     // The head and the first half go out before the connection breaks.

@@ -1,4 +1,4 @@
-//! A stand-in for Rekognition's DetectLabels: the real wire protocol (awsJson1_1), labels by the picture's sha256.
+//! A stand-in for Rekognition's `DetectLabels`: the real wire protocol (`awsJson1_1`), labels by the picture's sha256.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;

@@ -82,7 +82,7 @@ fn tile(hit: &Hit, index: usize, query: &str, hosts: &[String]) -> String {
         "/images/search?view=detailV2&amp;ccid={cid}&amp;id={mid}&amp;thid=OIP.{oip}&amp;mediaurl={media}\
          &amp;exph={height}&amp;expw={width}&amp;q={query}&amp;selectedIndex={index}&amp;FORM=IRPRST"
     );
-    let link = if index % 2 == 0 {
+    let link = if index.is_multiple_of(2) {
         format!(r#"<a class="iusc" {m} href="{href}" h="ID=images,{index}.1">"#)
     } else {
         format!(r#"<a href="{href}" {m} class="iusc" h="ID=images,{index}.1">"#)

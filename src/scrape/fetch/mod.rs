@@ -75,6 +75,7 @@ impl Fetcher {
     }
 
     /// With another resolver or another clock, as one shared by several processes.
+    #[expect(clippy::needless_pass_by_value, reason = "both are kept")]
     pub fn with(
         policy: FetchPolicy,
         lookup: Arc<dyn Lookup>,

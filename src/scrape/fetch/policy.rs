@@ -62,7 +62,7 @@ impl Default for FetchPolicy {
             robots: true,
             host_rate: 5.0,
             host_concurrency: 2,
-            patience: Duration::from_secs(60),
+            patience: Duration::from_mins(1),
         }
     }
 }

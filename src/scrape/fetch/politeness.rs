@@ -147,6 +147,7 @@ impl Politeness {
 }
 
 /// Without a clock nothing may be sent: the fetch is to be tried again.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn unpaced(error: anyhow::Error) -> FetchError {
     tracing::warn!(%error, "the clock of the hosts did not answer");
     FetchError::HostBusy { retry_after: Duration::from_secs(5) }
@@ -244,7 +245,7 @@ mod tests {
         let polite = polite(20);
         polite.back_off("a.example", Duration::from_millis(150)).await;
         for _ in 0..3 {
-            let refused = polite.acquire("a.example", Duration::from_secs(60)).await.map(|_| ());
+            let refused = polite.acquire("a.example", Duration::from_mins(1)).await.map(|_| ());
             assert!(matches!(refused, Err(FetchError::HostBusy { .. })));
         }
         tokio::time::sleep(Duration::from_millis(151)).await;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 /// Shortest and longest wait that a host can ask for.
-const BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10 * 60));
+const BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(10));
 
 /// The wait asked for, within 1 s and 10 min; `None` without the header or if it cannot be read.
 pub(crate) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {

@@ -18,9 +18,9 @@ pub(super) const MAX_ROBOTS: usize = 500 * 1024;
 /// Rules with `$` compile to a regular expression each; the text is cut before the next one.
 const MAX_ANCHORS: usize = 1000;
 /// How long an answer counts; RFC 9309 allows a day.
-const FRESH: Duration = Duration::from_secs(60 * 60);
+const FRESH: Duration = Duration::from_hours(1);
 /// How long a host without a robots.txt answer is left alone.
-const UNREACHABLE: Duration = Duration::from_secs(60);
+const UNREACHABLE: Duration = Duration::from_mins(1);
 /// A longer crawl delay is taken as this.
 const MAX_DELAY: Duration = Duration::from_secs(10);
 /// Estimated memory of all cached rules, in bytes.

@@ -14,6 +14,7 @@ const MAX_URLS: usize = 100_000;
 /// URLs of one page.
 const PAGE: usize = 500;
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of the registry")]
 pub(super) fn open(_: &Settings) -> anyhow::Result<Box<dyn Source>> {
     Ok(Box::new(Urls))
 }

@@ -20,7 +20,7 @@ const TRIES: u32 = 3;
 /// Pause before the second try; the third waits three times as long.
 const BACKOFF: Duration = Duration::from_secs(1);
 /// The longest time that a candidate is put off.
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
 /// Memory for decoded pictures of this process, in MiB.
 const DECODE_MIB: u32 = 512;
 

@@ -32,7 +32,7 @@ const LAST_EPOCH: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs the tasks of this kind.
-pub struct TrainingRun {
+pub(super) struct TrainingRun {
     /// The process's parts.
     pub app: Arc<App>,
 }
@@ -50,7 +50,7 @@ impl Handler for TrainingRun {
         async move {
             let cancelled = context.cancelled().clone();
             // Dropped at any await, the training thread stops behind its batch.
-            let run = cancelled.run_until_cancelled_owned(self.train(context)).await;
+            let run = cancelled.run_until_cancelled_owned(Box::pin(self.train(context))).await;
             run.unwrap_or(Err(TaskError::LeaseLost))
         }
         .boxed()

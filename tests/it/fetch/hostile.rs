@@ -44,7 +44,7 @@ fn plain(head: &str) -> Reply {
 #[tokio::test]
 async fn a_host_that_is_too_slow_at_any_point_is_given_up() {
     let tick = Duration::from_millis(50);
-    let almost = [length("100000").as_bytes(), &[0; 99_000]].concat();
+    let almost = [length("100000").as_bytes(), &vec![0; 99_000]].concat();
     let slow = vec![
         Reply::Silent,
         Reply::Drip(b"HTTP/1.1 200 OK\r\n".into(), b"x".into(), tick),
@@ -111,7 +111,7 @@ async fn a_status_other_than_200_says_itself() {
 
 #[tokio::test]
 async fn whatever_the_headers_say_no_more_than_the_limit_is_read() {
-    let chunk = [b"10000\r\n".as_slice(), &[7; 65_536], b"\r\n"].concat();
+    let chunk = [b"10000\r\n".as_slice(), &vec![7; 65_536], b"\r\n"].concat();
     let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     let no_length = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
     let lying = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n".to_vec();

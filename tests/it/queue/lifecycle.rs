@@ -59,7 +59,7 @@ async fn a_cancelled_task_is_told_at_once_and_writes_nothing() {
     let database = queue_database().await;
     let pool = &database.pool;
     // A heartbeat alone would notice too late for this test.
-    let slow = Settings { heartbeat: Duration::from_secs(60), lease: SECONDS_10, ..settings() };
+    let slow = Settings { heartbeat: Duration::from_mins(1), lease: SECONDS_10, ..settings() };
     let worker = Local::start(pool, slow);
     let subject = Uuid::now_v7();
     let wait = NewTask::new(Kind::Wait.name(), Lane::Net, subject);

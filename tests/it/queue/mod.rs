@@ -31,7 +31,7 @@ fn settings() -> Settings {
         poll: Duration::from_millis(200),
         drain: Duration::from_secs(1),
         backoff: Duration::from_millis(50),
-        retention: Duration::from_secs(3600),
+        retention: Duration::from_hours(1),
         unknown_kind: Duration::from_secs(1),
     }
 }

@@ -44,7 +44,7 @@ async fn a_lost_notification_is_only_latency() {
 #[tokio::test]
 async fn a_notification_wakes_a_worker_before_its_poll() {
     let database = queue_database().await;
-    let lazy = Settings { poll: Duration::from_secs(60), ..settings() };
+    let lazy = Settings { poll: Duration::from_mins(1), ..settings() };
     let worker = Local::start(&database.pool, lazy);
     // The listener's first connection wakes all lanes: let that pass.
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -68,7 +68,7 @@ async fn an_outage_longer_than_the_lease_burns_no_attempt() {
     noted(pool, "begun", second).await;
     proxy.cut().await;
     let during = put(pool, Kind::Record, json!({ "millis": 0 })).await;
-    tokio::time::sleep(Duration::from_millis(4000)).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(notes(pool, "outcome", None).await, 0);
     proxy.restore();
     for id in [first, second, during] {

@@ -77,7 +77,7 @@ async fn a_search_stores_exactly_its_limit_with_two_workers() {
         None if path
             .trim_matches(|c: char| !c.is_ascii_digit())
             .parse()
-            .is_ok_and(|n: u32| n % 5 == 0) =>
+            .is_ok_and(|n: u32| n.is_multiple_of(5)) =>
         {
             with_head("404 Not Found", b"")
         }

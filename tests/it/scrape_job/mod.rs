@@ -14,7 +14,7 @@ use crate::support::origin::Origin;
 use crate::support::service::{Service, service};
 
 /// Longest time that a small job may take on a busy machine.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A service that reaches `origin` at any rate and takes it for Bing, with a dataset of one class: its id.
 async fn against(origin: &Origin) -> (Service, String) {

@@ -15,7 +15,7 @@ async fn two_processes_share_the_turns_of_a_host() {
     let database = database().await;
     let other = shipshape::db::connect(&database.url, 4).await.unwrap();
     let paces = [SharedPace::new(database.pool.clone()), SharedPace::new(other)];
-    let ask = fetch::Ask { host: "a.example", interval: TURN, patience: Duration::from_secs(60) };
+    let ask = fetch::Ask { host: "a.example", interval: TURN, patience: Duration::from_mins(1) };
     let turns = (0..10).map(|n| paces[n % 2].reserve(ask));
     let mut waits: Vec<Duration> = futures::future::try_join_all(turns)
         .await

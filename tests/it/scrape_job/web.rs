@@ -7,7 +7,7 @@ use image::{ImageFormat, Rgb, RgbImage};
 use crate::support::origin::{Reply, ok, with_head};
 
 /// A PNG of 48 × 48 pixels unlike that of any other number.
-pub fn picture(number: u32) -> Vec<u8> {
+pub(super) fn picture(number: u32) -> Vec<u8> {
     let mut state = number.wrapping_mul(2_654_435_761) | 1;
     let tiles: Vec<[u8; 3]> = (0..64)
         .map(|_| {
@@ -25,7 +25,7 @@ pub fn picture(number: u32) -> Vec<u8> {
 }
 
 /// The picture at `/<number>.png`.
-pub fn picture_at(path: &str) -> Reply {
+pub(super) fn picture_at(path: &str) -> Reply {
     let number = path.strip_prefix('/').and_then(|path| path.strip_suffix(".png"));
     match number.and_then(|number| number.parse().ok()) {
         Some(number) => ok("image/png", &picture(number)),
@@ -34,13 +34,13 @@ pub fn picture_at(path: &str) -> Reply {
 }
 
 /// A query parameter of a path.
-pub fn parameter(path: &str, name: &str) -> Option<String> {
+pub(super) fn parameter(path: &str, name: &str) -> Option<String> {
     let url = url::Url::parse(&format!("http://host{path}")).ok()?;
     url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
 /// The results from `first` to at most `last`, 35 to a page, each leading to a picture on `host`.
-pub fn results(host: &str, first: u32, last: u32) -> Reply {
+pub(super) fn results(host: &str, first: u32, last: u32) -> Reply {
     let tiles: String = (first..=last).take(35).map(|n| tile(host, n)).collect();
     ok("text/html", format!(r#"<ul class="dgControl_list ">{tiles}</ul>"#).as_bytes())
 }

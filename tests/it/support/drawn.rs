@@ -15,7 +15,7 @@ use shipshape::picture::{self, Limits};
 use super::service::Service;
 
 /// Longer than any of these runs takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A patchwork in the colour of its class, the same for the same numbers; no two look alike.
 pub(crate) fn patchwork(class: usize, number: u64) -> RgbImage {

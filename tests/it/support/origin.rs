@@ -169,7 +169,7 @@ async fn send(stream: &mut TcpStream, counts: &Counts, reply: Reply) -> std::io:
             tokio::time::sleep(pause).await;
             write(stream, counts, &bytes).await?;
         }
-        Reply::Silent => tokio::time::sleep(Duration::from_secs(3600)).await,
+        Reply::Silent => tokio::time::sleep(Duration::from_hours(1)).await,
     }
     Ok(())
 }

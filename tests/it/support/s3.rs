@@ -210,7 +210,7 @@ fn list(store: &Store, request: &Request) -> Response<Body> {
     let rest: Vec<&str> = keys.into_iter().filter(|key| **key > *after).collect();
     let page = &rest[..rest.len().min(PAGE)];
     let contents: String =
-        page.iter().map(|key| format!("<Contents><Key>{key}</Key></Contents>")).collect();
+        page.iter().flat_map(|key| ["<Contents><Key>", key, "</Key></Contents>"]).collect();
     let more = rest.len() > PAGE;
     let token = page.last().filter(|_| more).map_or(String::new(), |last| {
         format!("<NextContinuationToken>{last}</NextContinuationToken>")

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{TestDatabase, database};
 
 /// A running service without workers.
-pub struct Service {
+pub(crate) struct Service {
     pub app: Arc<App>,
     pub address: SocketAddr,
     http: reqwest::Client,
@@ -34,7 +34,7 @@ struct Cli {
 }
 
 /// A service with these flags beside those of its database and folder.
-pub async fn service(flags: &[&str]) -> Service {
+pub(crate) async fn service(flags: &[&str]) -> Service {
     let database = database().await;
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap();
@@ -50,14 +50,14 @@ pub async fn service(flags: &[&str]) -> Service {
 }
 
 /// A worker in this process.
-pub struct TestWorker {
+pub(crate) struct TestWorker {
     stop: CancellationToken,
     run: JoinHandle<()>,
 }
 
 impl TestWorker {
     /// Asks it to stop and waits until it has.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.run.await.unwrap();
     }
@@ -65,7 +65,7 @@ impl TestWorker {
 
 impl Service {
     /// Starts a worker that is quick to look and quick to stop.
-    pub fn work(&self) -> TestWorker {
+    pub(crate) fn work(&self) -> TestWorker {
         let settings = Settings {
             poll: Duration::from_millis(100),
             heartbeat: Duration::from_millis(500),
@@ -79,27 +79,27 @@ impl Service {
     }
 
     /// The status and the JSON of an answer.
-    pub async fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         answer(self.http.get(self.url(path))).await
     }
 
     /// The same for a POST of JSON.
-    pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         answer(self.http.post(self.url(path)).json(body)).await
     }
 
     /// The same with an idempotency key.
-    pub async fn post_once(&self, path: &str, key: &str, body: &Value) -> (u16, Value) {
+    pub(crate) async fn post_once(&self, path: &str, key: &str, body: &Value) -> (u16, Value) {
         answer(self.http.post(self.url(path)).header("idempotency-key", key).json(body)).await
     }
 
     /// The URL of a path.
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
     /// Waits until the job at `path` has ended and returns it.
-    pub async fn ended(&self, path: &str, limit: Duration) -> Value {
+    pub(crate) async fn ended(&self, path: &str, limit: Duration) -> Value {
         let begun = std::time::Instant::now();
         loop {
             let (status, job) = self.get(path).await;
@@ -113,7 +113,7 @@ impl Service {
     }
 
     /// Paths of all stored blobs, half-written files included.
-    pub fn files(&self, under: &str) -> Vec<String> {
+    pub(crate) fn files(&self, under: &str) -> Vec<String> {
         let mut files = Vec::new();
         let mut folders = vec![self.folder.path().join("blobs").join(under)];
         while let Some(folder) = folders.pop() {

@@ -15,7 +15,7 @@ const MAX_URL: usize = 8 * 1024;
 
 /// Not globally reachable (IANA special-purpose registry), multicast and reserved: base and prefix length.
 const CLOSED_V4: [(Ipv4Addr, u32); 15] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     (Ipv4Addr::new(127, 0, 0, 0), 8),

@@ -143,7 +143,7 @@ fn qft(filters: &Filters) -> String {
         }),
         filters.age.map(|age| format!("age-lt{}", minutes(age))),
     ];
-    words.into_iter().flatten().map(|word| format!("+filterui:{word}")).collect()
+    words.into_iter().flatten().flat_map(|word| ["+filterui:".to_owned(), word]).collect()
 }
 
 fn kind_word(kind: PictureKind) -> &'static str {
