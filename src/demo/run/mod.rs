@@ -133,7 +133,7 @@ impl Way<'_> {
         let body = json!({
             "snapshot_id": text(snapshot, "id")?,
             "seed": self.seed,
-            "recipe": recipe::for_pictures(pictures),
+            "recipe": recipe::for_pictures(pictures, self.collection().classes.len()),
         });
         let id = self.client.create(&["training-runs"], &body).await?;
         follow(&self.client, ("training-runs", &id), &bar).await
