@@ -51,11 +51,6 @@ impl Blobs {
         Ok(Self::Local(Local::open(Path::new(spec)).await?))
     }
 
-    /// Whether the bytes lie on this machine only, so that workers elsewhere cannot read them.
-    pub fn is_local(&self) -> bool {
-        matches!(self, Self::Local(_))
-    }
-
     /// Stores `bytes` under `key`, in place of what was there.
     pub async fn put(&self, key: &Key, bytes: Bytes) -> anyhow::Result<()> {
         match self {

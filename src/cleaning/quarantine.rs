@@ -5,7 +5,7 @@
 //! in the end in exactly one.
 
 use serde::{Deserialize, Serialize};
-use sqlx::{PgConnection, PgExecutor, PgPool, query, query_as, query_scalar};
+use sqlx::{PgConnection, PgPool, query, query_as, query_scalar};
 
 use super::state;
 use crate::blobs::{Blobs, Key};
@@ -114,16 +114,6 @@ pub async fn resume(
     .fetch_all(&mut *connection)
     .await?;
     enqueue(connection, dataset, &images, Some(job)).await
-}
-
-/// Whether the job waits for moves.
-pub async fn any_open(executor: impl PgExecutor<'_>, job: CleaningJobId) -> sqlx::Result<bool> {
-    query_scalar!(
-        r#"select exists (select from moves where job_id = $1 and step <> 'deleted') as "open!""#,
-        job as CleaningJobId,
-    )
-    .fetch_one(executor)
-    .await
 }
 
 struct Move {

@@ -22,16 +22,6 @@ pub enum Format {
 }
 
 impl Format {
-    /// The media type of the original bytes.
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::Jpeg => "image/jpeg",
-            Self::Png => "image/png",
-            Self::Webp => "image/webp",
-            Self::Gif => "image/gif",
-        }
-    }
-
     /// The usual file name extension, without the dot.
     pub fn extension(self) -> &'static str {
         match self {

@@ -18,11 +18,6 @@ pub fn square(pixels: &RgbImage, size: u32) -> Vec<u8> {
     square.into_raw()
 }
 
-/// Scales levels 0–255 to 0–1, in place order.
-pub fn to_unit(levels: &[u8]) -> Vec<f32> {
-    levels.iter().map(|&level| f32::from(level) * (1.0 / 255.0)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,11 +41,5 @@ mod tests {
         let small = resize::fit(large.clone(), 200);
         let (a, b) = (square(&large, 64), square(&small, 64));
         assert!(a.iter().zip(&b).all(|(a, b)| a.abs_diff(*b) <= 2));
-    }
-
-    #[test]
-    fn levels_become_fractions() {
-        let unit = to_unit(&[0, 51, 255]);
-        assert!((unit[1] - 0.2).abs() < 1e-6 && unit[0] == 0.0 && (unit[2] - 1.0).abs() < 1e-6);
     }
 }
