@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::blobs::Blobs;
+use crate::blobs::{self, Blobs};
 use crate::classify::{self, Classifier};
 use crate::cleaning::{Labeller, Terms};
 use crate::config::Config;
@@ -103,11 +103,20 @@ fn fetcher(config: &Config, pool: &PgPool) -> anyhow::Result<Fetcher> {
     let policy = FetchPolicy {
         user_agent: config.user_agent(),
         allow_hosts: allowed.map(|host| host.parse::<HostPort>()).collect::<Result<_, _>>()?,
+        deny_hosts: own_hosts(config),
         host_rate: config.host_rate,
         host_concurrency: config.host_concurrency,
         ..FetchPolicy::default()
     };
     Fetcher::with(policy, Arc::new(SystemLookup), Arc::new(SharedPace::new(pool.clone())))
+}
+
+/// Hosts of the services that this one uses: no search hit is fetched from them.
+fn own_hosts(config: &Config) -> Vec<String> {
+    let database = config.database_url.as_ref().map(|url| url.expose_secret().to_owned());
+    let urls = [database, config.rekognition_url.clone(), blobs::s3_endpoint()];
+    let parsed = urls.into_iter().flatten().filter_map(|url| url::Url::parse(&url).ok());
+    parsed.filter_map(|url| url.host_str().map(str::to_owned)).collect()
 }
 
 fn sources(config: &Config) -> anyhow::Result<Sources> {
@@ -144,4 +153,20 @@ async fn classifier(
     let (fresh, until) = (Arc::clone(&classifier), shutdown.clone());
     tokio::spawn(async move { fresh.keep_fresh(until).await });
     Ok(classifier)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, Command, FromArgMatches as _};
+
+    use super::*;
+
+    #[test]
+    fn the_hosts_of_the_services_in_use_are_known() {
+        let command = Config::augment_args(Command::new("shipshape"));
+        let arguments = ["shipshape", "--database-url", "postgres://me:secret@db.example.com/x"];
+        let matches = command.try_get_matches_from(arguments).unwrap();
+        let config = Config::from_arg_matches(&matches).unwrap();
+        assert!(own_hosts(&config).contains(&"db.example.com".to_owned()));
+    }
 }

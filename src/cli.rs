@@ -119,6 +119,7 @@ fn spawn_worker(app: &Arc<App>, workers: Workers) -> JoinHandle<()> {
     let lanes = workers.lanes.into_iter().filter(|(_, count)| *count > 0).collect();
     let settings = Settings { lanes, ..Settings::default() };
     let worker = Worker::new(&app.pool, tasks::handlers(app), settings);
+    tokio::spawn(tasks::keep_house(app.clone()));
     tokio::spawn(worker.run(app.shutdown.clone()))
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sqlx::{PgPool, query_scalar};
 
 use crate::blobs::{Blobs, Key};
-use crate::db::{DatasetId, Sha256};
+use crate::db::{DatasetId, ImportJobId, Sha256};
 
 /// All breaches, by rows first and then by files. A service at work may show passing ones: a picture between its
 /// file and its row, a move half done.
@@ -72,7 +72,13 @@ async fn files(pool: &PgPool, blobs: &Blobs) -> anyhow::Result<Vec<String>> {
         wanted.insert(Key::Model(sha256).to_string());
     }
     let mut there = BTreeSet::new();
-    for prefix in ["datasets/", "thumbnails/", "models/"] {
+    let archives = query_scalar!(
+        r#"select id as "id: ImportJobId" from import_jobs where status <> 'succeeded'"#
+    );
+    for id in archives.fetch_all(pool).await? {
+        wanted.insert(Key::Upload(id).to_string());
+    }
+    for prefix in ["datasets/", "thumbnails/", "models/", "uploads/"] {
         there.extend(blobs.list(prefix).await?);
     }
     let missing = wanted.difference(&there).map(|path| format!("{path} is missing"));

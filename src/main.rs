@@ -2,7 +2,10 @@
 
 mod cli;
 
+use std::time::Duration;
+
 use clap::Parser;
+use tokio::runtime::Runtime;
 
 use self::cli::{Cli, Command};
 
@@ -10,9 +13,18 @@ use self::cli::{Cli, Command};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
+/// How long blocking work that nobody waits for any more may hold up the end of the process.
+const LAST_WORK: Duration = Duration::from_secs(1);
+
+fn main() -> anyhow::Result<()> {
+    let runtime = Runtime::new()?;
+    let outcome = runtime.block_on(run(Cli::parse().command));
+    runtime.shutdown_timeout(LAST_WORK);
+    outcome
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Serve { config, workers } => cli::serve(config, workers).await,
         Command::Work { config, workers } => cli::work(config, workers).await,
         Command::Demo { config, workers, options } => cli::demo(config, workers, options).await,

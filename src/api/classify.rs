@@ -12,6 +12,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::binary::Binary;
 use super::extract::{Query, parse_json, read_body};
 use super::problem::{Failures, Problem};
 use crate::app::App;
@@ -37,7 +38,7 @@ struct ClassifyQuery {
     dataset: Option<String>,
     /// The model that answers, active or not.
     #[garde(skip)]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<uuid::Uuid>)]
     model: Option<ModelId>,
     /// How many classes to list; all without it.
     #[garde(inner(range(min = 1, max = 10_000)))]
@@ -50,8 +51,7 @@ struct ClassifyQuery {
 #[expect(dead_code, reason = "shown in the document; the body is read part by part")]
 struct PhotoForm {
     /// The photo's bytes.
-    #[schema(value_type = String, content_media_type = "application/octet-stream")]
-    image: Vec<u8>,
+    image: Binary,
 }
 
 /// A photo in JSON.
@@ -71,10 +71,10 @@ struct PhotoText {
     request_body(content(
         (PhotoForm = "multipart/form-data"),
         (PhotoText = "application/json"),
-        (Vec<u8> = "image/jpeg"),
-        (Vec<u8> = "image/png"),
-        (Vec<u8> = "image/webp"),
-        (Vec<u8> = "image/gif"),
+        (Binary = "image/jpeg"),
+        (Binary = "image/png"),
+        (Binary = "image/webp"),
+        (Binary = "image/gif"),
     )),
     responses(
         (status = 200, description = "What the photo shows", body = Answer),
@@ -94,6 +94,10 @@ async fn classify(
         (None, Some(model)) => Target::Model(model),
         (None, None) => Target::Default,
     };
+    if app.classifier.is_full() {
+        // Before ten megabytes are read for nothing.
+        return Err(explain(&app, ClassifyError::Busy, target).await);
+    }
     let photo = photo(request).await?;
     if photo.is_empty() {
         return Err(Problem::invalid("image", "there is no photo"));

@@ -44,7 +44,7 @@ fn parse_key(value: &HeaderValue) -> Result<String, Problem> {
 #[expect(dead_code, reason = "its fields are read by the derive alone")]
 pub(super) struct IdempotencyHeader {
     /// Repeats of a create with the same key answer what the first one answered; kept 24 hours.
-    #[param(rename = "Idempotency-Key", max_length = 255)]
+    #[param(rename = "Idempotency-Key", nullable = false, min_length = 1, max_length = 255)]
     key: Option<String>,
 }
 
@@ -66,8 +66,12 @@ pub(super) struct Creation {
 impl IdempotencyKey {
     /// Opens the transaction of a create. A concurrent request with the same key waits here until the first ends.
     pub(super) async fn begin(self, pool: &PgPool, body: &[u8]) -> Result<Begun, Problem> {
+        self.begin_with(pool, Sha256::of(body)).await
+    }
+
+    /// The same for a body that is too large to be in memory.
+    pub(super) async fn begin_with(self, pool: &PgPool, digest: Sha256) -> Result<Begun, Problem> {
         let mut transaction = pool.begin().await?;
-        let digest = Sha256::of(body);
         let Some(key) = &self.key else {
             return Ok(Begun::New(Creation { transaction, key: self, digest }));
         };

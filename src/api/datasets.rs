@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use garde::Validate;
 use serde::Deserialize;
+use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -16,8 +17,15 @@ use super::page::{Page, default_limit};
 use super::problem::{Failures, Problem};
 use crate::app::App;
 use crate::blobs::Key;
+use crate::cleaning::{self, JobFilter};
+use crate::dataset::import::{self, ImportFilter};
 use crate::dataset::{self, Dataset, NewClass};
 use crate::db::DatasetId;
+use crate::model::{self, ModelFilter};
+use crate::queue;
+use crate::scrape::{self, ScrapeJobFilter};
+use crate::snapshot::{self, SnapshotFilter};
+use crate::training::{self, RunFilter};
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -160,10 +168,21 @@ async fn change(
     load(&app, id).await.map(axum::Json)
 }
 
-/// Delete a dataset with its images, jobs and verdicts.
+#[derive(Deserialize, Validate, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Removal {
+    /// Delete its snapshots, training runs and models too; without it, a dataset that has any stays (409).
+    #[garde(skip)]
+    #[serde(default)]
+    #[param(default = false)]
+    cascade: bool,
+}
+
+/// Delete a dataset with its images, jobs and verdicts; its bytes go within moments.
 #[utoipa::path(
     delete, path = "/datasets/{id}", tag = "datasets", operation_id = "delete_dataset",
-    params(("id" = DatasetId, Path, description = "The dataset")),
+    params(("id" = DatasetId, Path, description = "The dataset"), Removal),
     responses(
         (status = 204, description = "Deleted"),
         Failures,
@@ -172,18 +191,53 @@ async fn change(
 async fn remove(
     State(app): State<Arc<App>>,
     Path(id): Path<DatasetId>,
+    Query(removal): Query<Removal>,
 ) -> Result<Response, Problem> {
-    if dataset::has_snapshots(&app.pool, id).await? {
+    if !removal.cascade && dataset::has_snapshots(&app.pool, id).await? {
         return Err(Problem::Conflict(
             "dataset_in_use",
-            "snapshots or models rest on this dataset".into(),
+            "snapshots or models rest on this dataset: ?cascade=true deletes them too".into(),
         ));
     }
-    if !dataset::delete(&app.pool, id).await? {
+    let mut transaction = app.pool.begin().await?;
+    let prefixes = end_work(&mut transaction, id).await?;
+    if !dataset::delete(&mut *transaction, id).await? {
         return Err(Problem::NotFound("dataset"));
     }
-    for path in app.blobs.list(&Key::dataset_prefix(id)).await? {
-        app.blobs.delete(&path.parse()?).await?;
-    }
+    queue::enqueue(&mut *transaction, dataset::removal_task(id, prefixes)).await?;
+    transaction.commit().await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Ends what works on the dataset, and says what the paths of its bytes begin with: its pictures, its models (their
+/// files name the snapshot, so no other dataset shares one), its runs' checkpoints, its archives.
+async fn end_work(connection: &mut PgConnection, id: DatasetId) -> Result<Vec<String>, Problem> {
+    let mut prefixes = vec![Key::dataset_prefix(id)];
+    let mut subjects = Vec::new();
+    let imports = ImportFilter { dataset: Some(id), ..ImportFilter::default() };
+    for job in import::list(&mut *connection, &imports, i64::MAX).await? {
+        prefixes.push(Key::Upload(job.id).to_string());
+        subjects.push(job.id.0);
+    }
+    let scrapes = ScrapeJobFilter { dataset: Some(id), ..ScrapeJobFilter::default() };
+    let scrapes = scrape::list_jobs(&mut *connection, &scrapes, i64::MAX).await?;
+    subjects.extend(scrapes.iter().map(|job| job.id.0));
+    let cleanings = JobFilter { dataset: Some(id), ..JobFilter::default() };
+    let cleanings = cleaning::job::list(&mut *connection, &cleanings, i64::MAX).await?;
+    subjects.extend(cleanings.iter().map(|job| job.id.0));
+    let snapshots = SnapshotFilter { dataset: Some(id), ..SnapshotFilter::default() };
+    let snapshots = snapshot::list(&mut *connection, &snapshots, i64::MAX).await?;
+    subjects.extend(snapshots.iter().map(|snapshot| snapshot.id.0));
+    let runs = RunFilter { dataset: Some(id), ..RunFilter::default() };
+    for run in training::list(&mut *connection, &runs, i64::MAX).await? {
+        prefixes.push(Key::checkpoint_prefix(run.id));
+        subjects.push(run.id.0);
+    }
+    let models = ModelFilter { dataset: Some(id), ..ModelFilter::default() };
+    let models = model::list(&mut *connection, models, i64::MAX).await?;
+    prefixes.extend(models.into_iter().map(|model| Key::Model(model.sha256).to_string()));
+    for subject in subjects {
+        queue::cancel(&mut *connection, subject).await?;
+    }
+    Ok(prefixes)
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::binary::Binary;
 use super::extract::{Path, Query};
 use super::page::{Page, default_limit};
 use super::problem::{Failures, Problem};
@@ -19,6 +20,7 @@ use crate::blobs::Key;
 use crate::cleaning::{self, Verdict};
 use crate::dataset::{self, Image, ImageFilter, ImageState, Sighting};
 use crate::db::{DatasetId, ImageId, Sha256};
+use crate::queue;
 use crate::{picture, snapshot};
 
 /// The routes of this file.
@@ -57,7 +59,7 @@ async fn with_verdicts(app: &App, images: Vec<Image>) -> Result<Vec<ImageView>, 
 struct ListQuery {
     /// Of this dataset.
     #[garde(skip)]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<uuid::Uuid>)]
     dataset_id: Option<DatasetId>,
     /// Of the class with this name.
     #[garde(skip)]
@@ -124,7 +126,7 @@ async fn get(
     get, path = "/images/{id}/file", tag = "images", operation_id = "get_image_file",
     params(("id" = ImageId, Path, description = "The image")),
     responses(
-        (status = 200, description = "The original bytes", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, description = "The original bytes", body = Binary, content_type = "application/octet-stream"),
         Failures,
     )
 )]
@@ -150,7 +152,7 @@ async fn file(State(app): State<Arc<App>>, Path(id): Path<ImageId>) -> Result<Re
     get, path = "/images/{id}/thumbnail", tag = "images", operation_id = "get_image_thumbnail",
     params(("id" = ImageId, Path, description = "The image")),
     responses(
-        (status = 200, description = "The thumbnail", body = Vec<u8>, content_type = "image/jpeg"),
+        (status = 200, description = "The thumbnail", body = Binary, content_type = "image/jpeg"),
         Failures,
     )
 )]
@@ -218,18 +220,16 @@ async fn remove(
     dataset::delete_image(&mut *transaction, image.id).await?;
     // It may have been the kept one among duplicates: the others are decided again.
     cleaning::reopen(&mut transaction, &[image.id]).await?;
+    let removal = dataset::removal_task(id, places(&image).map(|key| key.to_string()).into());
+    queue::enqueue(&mut *transaction, removal).await?;
     transaction.commit().await?;
-    delete_bytes(&app, &[image]).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn delete_bytes(app: &App, images: &[Image]) -> Result<(), Problem> {
-    for image in images {
-        // Both places: a move may have been under way.
-        app.blobs.delete(&Key::Image(image.dataset_id, image.sha256)).await?;
-        app.blobs.delete(&Key::Flagged(image.dataset_id, image.sha256)).await?;
-    }
-    Ok(())
+/// Where the bytes of an image may lie: a move may be under way.
+fn places(image: &Image) -> [Key; 2] {
+    let (dataset, sha256) = (image.dataset_id, image.sha256);
+    [Key::Image(dataset, sha256), Key::Flagged(dataset, sha256)]
 }
 
 /// What saw a picture before it was erased.
@@ -253,15 +253,18 @@ async fn erase(
     State(app): State<Arc<App>>,
     Path(id): Path<ImageId>,
 ) -> Result<axum::Json<Erased>, Problem> {
-    let sha256 = load(&app, id).await?.sha256;
+    let Image { sha256, dataset_id: dataset, .. } = load(&app, id).await?;
     let mut transaction = app.pool.begin().await?;
     picture::erase(&mut *transaction, sha256).await?;
     let images = dataset::delete_everywhere(&mut transaction, sha256).await?;
     let ids: Vec<ImageId> = images.iter().map(|image| image.id).collect();
     cleaning::reopen(&mut transaction, &ids).await?;
+    let references = dataset::erase_references(&mut *transaction, sha256).await?;
+    let references = references.into_iter().map(|dataset| Key::Reference(dataset, sha256));
+    let keys = images.iter().flat_map(places).chain(references).map(|key| key.to_string());
+    let removal = dataset::removal_task(dataset, keys.collect());
+    queue::enqueue(&mut *transaction, removal).await?;
     transaction.commit().await?;
-    delete_bytes(&app, &images).await?;
-    app.blobs.delete(&Key::Thumbnail(sha256)).await?;
     let snapshots = snapshot::uses(&app.pool, sha256).await?;
     Ok(axum::Json(Erased { sha256, images: ids, snapshots }))
 }

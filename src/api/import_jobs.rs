@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use garde::Validate;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::events::{self, Job};
 use super::extract::{Path, Query};
+use super::jobs::{self, Job};
 use super::page::{Page, default_limit};
 use super::problem::{Failures, Problem};
 use crate::app::App;
@@ -40,7 +41,7 @@ impl Job for ImportJob {
 struct ListQuery {
     /// Into this dataset.
     #[garde(skip)]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<uuid::Uuid>)]
     dataset_id: Option<DatasetId>,
     /// In this status.
     #[garde(skip)]
@@ -106,7 +107,7 @@ async fn watch(
     State(app): State<Arc<App>>,
     Path(id): Path<ImportJobId>,
 ) -> Result<impl IntoResponse, Problem> {
-    events::watch(move || {
+    jobs::watch(move || {
         let app = app.clone();
         async move { load(&app, id).await }
     })
@@ -125,33 +126,27 @@ async fn cancel(
 ) -> Result<axum::Json<ImportJob>, Problem> {
     let mut transaction = app.pool.begin().await?;
     queue::cancel(&mut *transaction, id.0).await?;
-    let job = import::find(&mut *transaction, id).await?;
-    let job = job.ok_or(Problem::NotFound("import job"))?;
-    if job.status.is_finished() {
-        return Err(Problem::Conflict("job_finished", "the job has ended already".into()));
+    if import::finish(&mut *transaction, id, JobStatus::Cancelled, None).await? {
+        transaction.commit().await?;
     }
-    import::finish(&mut *transaction, id, JobStatus::Cancelled, None).await?;
-    transaction.commit().await?;
-    load(&app, id).await.map(axum::Json)
+    jobs::cancelled(load(&app, id).await?)
 }
 
 /// Go on with a failed or cancelled job where it stopped.
 #[utoipa::path(
     post, path = "/import-jobs/{id}/retry", tag = "import jobs", operation_id = "retry_import_job",
     params(("id" = ImportJobId, Path, description = "The job")),
-    responses((status = 200, description = "The queued job", body = ImportJob), Failures)
+    responses((status = 202, description = "The queued job", body = ImportJob), Failures)
 )]
 async fn retry(
     State(app): State<Arc<App>>,
     Path(id): Path<ImportJobId>,
-) -> Result<axum::Json<ImportJob>, Problem> {
+) -> Result<(StatusCode, axum::Json<ImportJob>), Problem> {
     let mut transaction = app.pool.begin().await?;
-    import::find(&mut *transaction, id).await?.ok_or(Problem::NotFound("import job"))?;
-    if !import::reopen(&mut *transaction, id).await? {
-        let detail = "only a failed or cancelled job can be retried";
-        return Err(Problem::Conflict("job_not_retryable", detail.into()));
+    let requeued = import::reopen(&mut *transaction, id).await?;
+    if requeued {
+        queue::enqueue(&mut *transaction, import::task(id)).await?;
+        transaction.commit().await?;
     }
-    queue::enqueue(&mut *transaction, import::task(id)).await?;
-    transaction.commit().await?;
-    load(&app, id).await.map(axum::Json)
+    jobs::retried(requeued, load(&app, id).await?)
 }

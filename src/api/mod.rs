@@ -2,20 +2,22 @@
 //!
 //! A new resource is one file with a `routes()` and one line in [`routes`].
 
+mod binary;
 mod classes;
 mod classify;
 mod cleaning_jobs;
 mod creation;
 mod datasets;
-mod events;
 mod extract;
 mod health;
 mod images;
 mod import_jobs;
+mod jobs;
 mod learning;
 mod models;
 mod page;
 mod problem;
+mod references;
 mod reviews;
 mod scrape_jobs;
 mod server;
@@ -78,6 +80,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(health::routes())
         .merge(datasets::routes())
         .merge(classes::routes())
+        .merge(references::routes())
         .merge(uploads::routes())
         .merge(import_jobs::routes())
         .merge(scrape_jobs::routes())

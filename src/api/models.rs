@@ -11,6 +11,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::binary::Binary;
 use super::extract::{Path, Query};
 use super::page::{Page, default_limit};
 use super::problem::{Failures, Problem};
@@ -35,7 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 struct ListQuery {
     /// Of this dataset.
     #[garde(skip)]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<uuid::Uuid>)]
     dataset_id: Option<DatasetId>,
     /// Rows in a page.
     #[serde(default = "default_limit")]
@@ -91,7 +92,7 @@ async fn get(
     get, path = "/models/{id}/file", tag = "models", operation_id = "download_model",
     params(("id" = ModelId, Path, description = "The model")),
     responses(
-        (status = 200, description = "The file; its ETag is its SHA-256", body = Vec<u8>,
+        (status = 200, description = "The file; its ETag is its SHA-256", body = Binary,
          content_type = "application/octet-stream"),
         (status = 304, description = "The client has it"),
         Failures,

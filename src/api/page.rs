@@ -2,14 +2,25 @@
 
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::{ArrayBuilder, Ref, RefOr, Schema};
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Page<T> {
     /// The rows.
+    #[schema(schema_with = rows::<T>)]
     pub items: Vec<T>,
     /// Give it back as `cursor` to get the next page; null on the last one.
+    #[schema(required)]
     pub next_cursor: Option<String>,
+}
+
+/// The rows by the name of their schema: the derive would write it out in every page.
+fn rows<T: ToSchema>() -> RefOr<Schema> {
+    ArrayBuilder::new()
+        .items(Ref::from_schema_name(T::name()))
+        .description(Some("The rows."))
+        .into()
 }
 
 impl<T> Page<T> {

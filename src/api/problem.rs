@@ -8,6 +8,8 @@ use serde::Serialize;
 use utoipa::openapi::{self, RefOr};
 use utoipa::{IntoResponses, ToSchema};
 
+use crate::db;
+
 /// What is wrong with one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct FieldError {
@@ -202,12 +204,11 @@ impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         // Text that Postgres cannot hold (a NUL, say) is the client's mistake.
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        match (&error, code.as_deref()) {
-            (_, Some("22021" | "22P05")) => {
+        match code.as_deref() {
+            Some("22021" | "22P05") => {
                 Self::Malformed("the request holds a character that cannot be stored".into())
             }
-            (sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::PoolClosed, _)
-            | (_, Some("57P01" | "57P02" | "57P03" | "53300")) => {
+            _ if db::is_transient(&error) || matches!(error, sqlx::Error::PoolClosed) => {
                 tracing::warn!(%error, "database unavailable");
                 Self::Unavailable("database_unavailable", "the database does not answer".into())
             }

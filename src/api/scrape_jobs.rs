@@ -8,12 +8,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use garde::Validate;
 use serde::Deserialize;
+use utoipa::openapi::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::creation::{Begun, IdempotencyHeader, IdempotencyKey};
-use super::events::{self, Job};
 use super::extract::{Json, Path, Query};
+use super::jobs::{self, Job};
 use super::page::{Page, default_limit};
 use super::problem::{Failures, Problem};
 use crate::app::App;
@@ -53,9 +54,9 @@ struct ScrapeJobRequest {
     #[garde(length(chars, min = 1, max = 100))]
     #[schema(min_length = 1, max_length = 100)]
     class: String,
-    /// Where to look: `bing`, or `urls` for a list of URLs.
+    /// Where to look.
     #[garde(length(chars, min = 1, max = 50))]
-    #[schema(min_length = 1, max_length = 50)]
+    #[schema(schema_with = source_names)]
     source: String,
     /// What to search for, with every source but `urls`.
     #[garde(inner(length(chars, min = 1, max = 500)))]
@@ -72,6 +73,15 @@ struct ScrapeJobRequest {
     /// Narrows a search.
     #[garde(skip)]
     filters: Option<Filters>,
+}
+
+/// A source by the registry's names, for the document.
+fn source_names() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(Sources::names()))
+        .description(Some("Where to look; `urls` takes a list of URLs."))
+        .build()
 }
 
 impl ScrapeJobRequest {
@@ -135,7 +145,7 @@ async fn create(
 struct ListQuery {
     /// Into this dataset.
     #[garde(skip)]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<uuid::Uuid>)]
     dataset_id: Option<DatasetId>,
     /// In this status.
     #[garde(skip)]
@@ -201,7 +211,7 @@ async fn watch(
     State(app): State<Arc<App>>,
     Path(id): Path<ScrapeJobId>,
 ) -> Result<impl IntoResponse, Problem> {
-    events::watch(move || {
+    jobs::watch(move || {
         let app = app.clone();
         async move { load(&app, id).await }
     })
@@ -220,37 +230,29 @@ async fn cancel(
 ) -> Result<axum::Json<ScrapeJob>, Problem> {
     let mut transaction = app.pool.begin().await?;
     queue::cancel(&mut *transaction, id.0).await?;
-    let cancelled = scrape::finish_job(&mut *transaction, id, JobStatus::Cancelled, None).await?;
-    let job = scrape::find_job(&mut *transaction, id).await?;
-    let job = job.ok_or(Problem::NotFound("scrape job"))?;
-    if !cancelled {
-        return Err(Problem::Conflict("job_finished", "the job has ended already".into()));
+    if scrape::finish_job(&mut *transaction, id, JobStatus::Cancelled, None).await? {
+        transaction.commit().await?;
     }
-    transaction.commit().await?;
-    Ok(axum::Json(job))
+    jobs::cancelled(load(&app, id).await?)
 }
 
 /// Go on with a failed or cancelled job where it stopped.
 #[utoipa::path(
     post, path = "/scrape-jobs/{id}/retry", tag = "scrape jobs", operation_id = "retry_scrape_job",
     params(("id" = ScrapeJobId, Path, description = "The job")),
-    responses((status = 200, description = "The queued job", body = ScrapeJob), Failures)
+    responses((status = 202, description = "The queued job", body = ScrapeJob), Failures)
 )]
 async fn retry(
     State(app): State<Arc<App>>,
     Path(id): Path<ScrapeJobId>,
-) -> Result<axum::Json<ScrapeJob>, Problem> {
+) -> Result<(StatusCode, axum::Json<ScrapeJob>), Problem> {
     let mut transaction = app.pool.begin().await?;
-    let reopened = scrape::reopen_job(&mut *transaction, id).await?;
-    let job = scrape::find_job(&mut *transaction, id).await?;
-    let job = job.ok_or(Problem::NotFound("scrape job"))?;
-    if !reopened {
-        let detail = "only a failed or cancelled job can be retried";
-        return Err(Problem::Conflict("job_not_retryable", detail.into()));
+    let requeued = scrape::reopen_job(&mut *transaction, id).await?;
+    if requeued {
+        queue::enqueue(&mut *transaction, scrape::search_task(id)).await?;
+        transaction.commit().await?;
     }
-    queue::enqueue(&mut *transaction, scrape::search_task(id)).await?;
-    transaction.commit().await?;
-    Ok(axum::Json(job))
+    jobs::retried(requeued, load(&app, id).await?)
 }
 
 #[derive(Deserialize, Validate, IntoParams)]

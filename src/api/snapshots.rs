@@ -11,8 +11,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::creation::{Begun, IdempotencyHeader, IdempotencyKey};
-use super::events;
 use super::extract::{Json, Path, Query};
+use super::jobs;
 use super::page::{Page, default_limit};
 use super::problem::{Failures, Problem};
 use crate::app::App;
@@ -103,7 +103,7 @@ async fn create(
 struct ListQuery {
     /// Of this dataset.
     #[garde(skip)]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<uuid::Uuid>)]
     dataset_id: Option<DatasetId>,
     /// In this status.
     #[garde(skip)]
@@ -199,7 +199,7 @@ async fn images(
     Ok(axum::Json(Page::cut(rows, query.limit, |image| image.position)))
 }
 
-impl events::Job for Snapshot {
+impl jobs::Job for Snapshot {
     fn status(&self) -> JobStatus {
         self.status
     }
@@ -219,7 +219,7 @@ async fn watch(
     State(app): State<Arc<App>>,
     Path(id): Path<SnapshotId>,
 ) -> Result<impl IntoResponse, Problem> {
-    events::watch(move || {
+    jobs::watch(move || {
         let app = Arc::clone(&app);
         async move { load(&app, id).await }
     })
@@ -241,13 +241,10 @@ async fn cancel(
 ) -> Result<axum::Json<Snapshot>, Problem> {
     let mut transaction = app.pool.begin().await?;
     queue::cancel(&mut *transaction, id.0).await?;
-    let cancelled = snapshot::cancel(&mut *transaction, id).await?;
-    transaction.commit().await?;
-    let snapshot = load(&app, id).await?;
-    if cancelled || snapshot.status == JobStatus::Cancelled {
-        return Ok(axum::Json(snapshot));
+    if snapshot::cancel(&mut *transaction, id).await? {
+        transaction.commit().await?;
     }
-    Err(Problem::Conflict("job_finished", "the snapshot has ended already".into()))
+    jobs::cancelled(load(&app, id).await?)
 }
 
 /// Try a failed or cancelled freezing again.
@@ -263,13 +260,11 @@ async fn retry(
     State(app): State<Arc<App>>,
     Path(id): Path<SnapshotId>,
 ) -> Result<(StatusCode, axum::Json<Snapshot>), Problem> {
-    load(&app, id).await?;
     let mut transaction = app.pool.begin().await?;
-    if !snapshot::requeue(&mut *transaction, id).await? {
-        let detail = "only a failed or cancelled snapshot is tried again";
-        return Err(Problem::Conflict("job_not_retryable", detail.into()));
+    let requeued = snapshot::requeue(&mut *transaction, id).await?;
+    if requeued {
+        queue::enqueue(&mut *transaction, snapshot::freeze_task(id)).await?;
+        transaction.commit().await?;
     }
-    queue::enqueue(&mut *transaction, snapshot::freeze_task(id)).await?;
-    transaction.commit().await?;
-    load(&app, id).await.map(|snapshot| (StatusCode::ACCEPTED, axum::Json(snapshot)))
+    jobs::retried(requeued, load(&app, id).await?)
 }

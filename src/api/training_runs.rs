@@ -11,8 +11,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::creation::{Begun, IdempotencyHeader, IdempotencyKey};
-use super::events;
 use super::extract::{Json, Path, Query};
+use super::jobs;
 use super::page::{Page, default_limit};
 use super::problem::{Failures, FieldError, Problem};
 use super::snapshots::{MAX_SEED, default_seed};
@@ -127,11 +127,11 @@ async fn create(
 struct ListQuery {
     /// On snapshots of this dataset.
     #[garde(skip)]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<uuid::Uuid>)]
     dataset_id: Option<DatasetId>,
     /// On this snapshot.
     #[garde(skip)]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<uuid::Uuid>)]
     snapshot_id: Option<SnapshotId>,
     /// In this status.
     #[garde(skip)]
@@ -191,7 +191,7 @@ async fn get(
     load(&app, id).await.map(axum::Json)
 }
 
-impl events::Job for TrainingRun {
+impl jobs::Job for TrainingRun {
     fn status(&self) -> JobStatus {
         self.status
     }
@@ -212,7 +212,7 @@ async fn watch(
     State(app): State<Arc<App>>,
     Path(id): Path<TrainingRunId>,
 ) -> Result<impl IntoResponse, Problem> {
-    events::watch(move || {
+    jobs::watch(move || {
         let app = Arc::clone(&app);
         async move { load(&app, id).await }
     })
@@ -235,13 +235,10 @@ async fn cancel(
 ) -> Result<axum::Json<TrainingRun>, Problem> {
     let mut transaction = app.pool.begin().await?;
     queue::cancel(&mut *transaction, id.0).await?;
-    let cancelled = training::cancel(&mut *transaction, id).await?;
-    transaction.commit().await?;
-    let run = load(&app, id).await?;
-    if cancelled || run.status == JobStatus::Cancelled {
-        return Ok(axum::Json(run));
+    if training::cancel(&mut *transaction, id).await? {
+        transaction.commit().await?;
     }
-    Err(Problem::Conflict("job_finished", "the training run has ended already".into()))
+    jobs::cancelled(load(&app, id).await?)
 }
 
 /// Go on with a failed or cancelled training run.
@@ -258,13 +255,11 @@ async fn retry(
     State(app): State<Arc<App>>,
     Path(id): Path<TrainingRunId>,
 ) -> Result<(StatusCode, axum::Json<TrainingRun>), Problem> {
-    load(&app, id).await?;
     let mut transaction = app.pool.begin().await?;
-    if !training::requeue(&mut *transaction, id).await? {
-        let detail = "only a failed or cancelled training run is tried again";
-        return Err(Problem::Conflict("job_not_retryable", detail.into()));
+    let requeued = training::requeue(&mut *transaction, id).await?;
+    if requeued {
+        queue::enqueue(&mut *transaction, training::train_task(id)).await?;
+        transaction.commit().await?;
     }
-    queue::enqueue(&mut *transaction, training::train_task(id)).await?;
-    transaction.commit().await?;
-    load(&app, id).await.map(|run| (StatusCode::ACCEPTED, axum::Json(run)))
+    jobs::retried(requeued, load(&app, id).await?)
 }

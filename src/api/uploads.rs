@@ -1,37 +1,44 @@
-//! `/datasets/{id}/images` and `…/references`: pictures and archives that a client sends.
+//! `/datasets/{id}/images`: pictures and archives that a client sends.
 
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{FromRequest, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
+use sha2::Digest as _;
 use tokio::io::AsyncWriteExt;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::classes::class_id;
+use super::binary::Binary;
+use super::creation::{Begun, IdempotencyHeader, IdempotencyKey};
 use super::datasets::load;
 use super::extract::Path;
 use super::problem::{Failures, Problem};
 use crate::app::App;
 use crate::blobs::Key;
 use crate::dataset::import::{self, ImportJob};
-use crate::dataset::{self, Admission, Arrival, Dataset, Origin};
+use crate::dataset::{self, Admission, Arrival, Origin};
 use crate::db::{ClassId, DatasetId, ImageId, ImportJobId, Sha256};
 use crate::picture::{self, Examined, Limits};
 use crate::queue;
 
 /// Pictures in one request; more go into an archive.
-const MAX_PICTURES: usize = 1000;
+pub(super) const MAX_PICTURES: usize = 1000;
+
+/// How many times its bound a picture may be before the whole request is given up.
+const MAX_EXCESS: usize = 4;
+/// Longest text in a form, in bytes.
+const MAX_TEXT: usize = 4096;
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(upload)).routes(routes!(replace_references))
+    OpenApiRouter::new().routes(routes!(upload))
 }
 
 /// What became of one uploaded picture.
@@ -60,19 +67,20 @@ struct UploadOutcome {
 #[expect(dead_code, reason = "the parts are read from the stream; this is their description")]
 struct UploadForm {
     /// Name of the class; may be left out with an archive whose folders are named after classes.
+    #[schema(nullable = false)]
     class: Option<String>,
     /// Pictures: JPEG, PNG, WebP or GIF.
-    #[schema(content_media_type = "application/octet-stream")]
-    image: Option<Vec<Vec<u8>>>,
+    #[schema(nullable = false)]
+    image: Option<Vec<Binary>>,
     /// One zip, tar or tar.gz of pictures, instead of `image`.
-    #[schema(content_media_type = "application/octet-stream")]
-    archive: Option<Vec<u8>>,
+    #[schema(nullable = false)]
+    archive: Option<Binary>,
 }
 
 /// Upload pictures, or an archive of pictures. The `class` field comes before the files.
 #[utoipa::path(
     post, path = "/datasets/{id}/images", tag = "datasets", operation_id = "upload_images",
-    params(("id" = DatasetId, Path, description = "The dataset")),
+    params(("id" = DatasetId, Path, description = "The dataset"), IdempotencyHeader),
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     responses(
         (status = 201, description = "An outcome for each picture", body = UploadOutcome),
@@ -83,6 +91,7 @@ struct UploadForm {
 async fn upload(
     State(app): State<Arc<App>>,
     Path(id): Path<DatasetId>,
+    key: IdempotencyKey,
     request: Request,
 ) -> Result<Response, Problem> {
     load(&app, id).await?;
@@ -92,7 +101,7 @@ async fn upload(
     while let Some(field) = form.next_field().await.map_err(broken)? {
         match field.name().unwrap_or_default() {
             "class" => {
-                let name = field.text().await.map_err(broken)?;
+                let name = text(field).await?;
                 let found = dataset::find_class(&app.pool, id, &name).await?;
                 let unknown = || Problem::invalid("class", format!("there is no class {name:?}"));
                 class = Some(found.ok_or_else(unknown)?);
@@ -105,7 +114,9 @@ async fn upload(
                 let class: ClassId = class.ok_or_else(missing)?;
                 items.push(receive(&app, id, class, field).await?);
             }
-            "archive" if items.is_empty() => return take_archive(&app, id, class, field).await,
+            "archive" if items.is_empty() => {
+                return take_archive(&app, key, (id, class), field).await;
+            }
             other => return Err(Problem::invalid(other, "is not a field of this form")),
         }
     }
@@ -130,16 +141,35 @@ pub(super) fn broken(error: MultipartError) -> Problem {
     Problem::Malformed(error.body_text())
 }
 
+/// The text of a field.
+pub(super) async fn text(mut field: Field<'_>) -> Result<String, Problem> {
+    let name = field.name().unwrap_or_default().to_owned();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = field.chunk().await.map_err(broken)? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > MAX_TEXT {
+            return Err(Problem::invalid(name, format!("may be {MAX_TEXT} bytes long")));
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| Problem::invalid(name, "is not UTF-8"))
+}
+
 /// The bytes of a picture, and its examination: a rejection names the code.
-async fn examine(
+pub(super) async fn examine(
     mut field: Field<'_>,
     limits: &Limits,
 ) -> Result<(Bytes, Result<Examined, picture::Rejection>), Problem> {
     let mut bytes = Vec::new();
+    let mut sent = 0;
     while let Some(chunk) = field.chunk().await.map_err(broken)? {
         // One byte over the limit is enough for the examination to say so; the rest is read and dropped.
         let room = (limits.max_bytes + 1).saturating_sub(bytes.len());
         bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        sent += chunk.len();
+        if sent > MAX_EXCESS * limits.max_bytes {
+            let detail = format!("a picture may be {} bytes long", limits.max_bytes);
+            return Err(Problem::TooLarge(detail));
+        }
     }
     let bytes = Bytes::from(bytes);
     let (copy, limits) = (bytes.clone(), limits.clone());
@@ -163,11 +193,15 @@ async fn receive(
             return Ok(Uploaded { name, outcome, detail, image_id: None });
         }
     };
-    dataset::store(&app.pool, &app.blobs, dataset, bytes, &examined).await?;
     let origin = Origin::Upload(name.clone());
     let arrival = Arrival { dataset, class, facts: &examined.facts, origin };
     let mut transaction = app.pool.begin().await?;
+    dataset::store(&mut transaction, &app.blobs, dataset, bytes, &examined).await?;
     let admission = dataset::admit(&mut transaction, &arrival).await?;
+    if admission == Admission::Deleted {
+        let key = Key::Image(dataset, examined.facts.sha256);
+        dataset::remove_unless_wanted(&mut transaction, &app.blobs, key).await?;
+    }
     transaction.commit().await?;
     let image_id = match admission {
         Admission::Stored(id) | Admission::Duplicate(id) => Some(id),
@@ -178,114 +212,42 @@ async fn receive(
 
 async fn take_archive(
     app: &App,
-    dataset: DatasetId,
-    class: Option<ClassId>,
+    key: IdempotencyKey,
+    (dataset, class): (DatasetId, Option<ClassId>),
     mut field: Field<'_>,
 ) -> Result<Response, Problem> {
     let name = field.file_name().unwrap_or("archive").to_owned();
     let id = ImportJobId(Uuid::now_v7());
     let file = tempfile::NamedTempFile::new().map_err(anyhow::Error::from)?;
-    spool(&mut field, file.path(), app.config.max_upload).await?;
+    let digest = spool(&mut field, file.path(), app.config.max_upload).await?;
     app.blobs.put_file(&Key::Upload(id), file.path()).await?;
-    let mut transaction = app.pool.begin().await?;
-    import::insert(&mut *transaction, id, dataset, class, &name).await?;
-    queue::enqueue(&mut *transaction, import::task(id)).await?;
-    let job = import::find(&mut *transaction, id).await?.ok_or(Problem::NotFound("import job"))?;
-    transaction.commit().await?;
-    let location = format!("/import-jobs/{id}");
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], axum::Json(job)).into_response())
+    let mut creation = match key.begin_with(&app.pool, digest).await? {
+        Begun::New(creation) => creation,
+        Begun::Replayed(response) => {
+            app.blobs.delete(&Key::Upload(id)).await?;
+            return Ok(response);
+        }
+    };
+    let connection = creation.connection();
+    import::insert(&mut *connection, id, dataset, class, &name).await?;
+    queue::enqueue(&mut *connection, import::task(id)).await?;
+    let job = import::find(connection, id).await?.ok_or(Problem::NotFound("import job"))?;
+    creation.answer(StatusCode::ACCEPTED, Some(format!("/import-jobs/{id}")), &job).await
 }
 
-async fn spool(field: &mut Field<'_>, path: &FilePath, limit: u64) -> Result<(), Problem> {
+/// Writes the field's bytes to the file; their digest.
+async fn spool(field: &mut Field<'_>, path: &FilePath, limit: u64) -> Result<Sha256, Problem> {
     let failed = |error: std::io::Error| Problem::from(anyhow::Error::from(error));
     let mut file = tokio::fs::File::create(path).await.map_err(failed)?;
-    let mut written = 0;
+    let (mut written, mut hasher) = (0, sha2::Sha256::new());
     while let Some(chunk) = field.chunk().await.map_err(broken)? {
         written += chunk.len() as u64;
         if written > limit {
             return Err(Problem::TooLarge(format!("an archive may be {limit} bytes long")));
         }
+        hasher.update(&chunk);
         file.write_all(&chunk).await.map_err(failed)?;
     }
-    file.flush().await.map_err(failed)
-}
-
-/// The form of a class's references, for the document.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "the parts are read from the stream; this is their description")]
-struct ReferenceForm {
-    /// Pictures that surely show the class: JPEG, PNG, WebP or GIF.
-    #[schema(content_media_type = "application/octet-stream")]
-    image: Option<Vec<Vec<u8>>>,
-    /// Ids of images of the dataset to use as references.
-    image_id: Option<Vec<String>>,
-}
-
-/// Set the reference pictures of a class, in place of all earlier ones.
-#[utoipa::path(
-    put, path = "/datasets/{id}/classes/{class}/references", tag = "datasets",
-    operation_id = "replace_references",
-    params(
-        ("id" = DatasetId, Path, description = "The dataset"),
-        ("class" = String, Path, description = "Name of the class"),
-    ),
-    request_body(content = ReferenceForm, content_type = "multipart/form-data"),
-    responses((status = 200, description = "The dataset", body = Dataset), Failures)
-)]
-async fn replace_references(
-    State(app): State<Arc<App>>,
-    Path((id, class)): Path<(DatasetId, String)>,
-    request: Request,
-) -> Result<axum::Json<Dataset>, Problem> {
-    let class = class_id(&app, id, &class).await?;
-    let mut form = multipart(request).await?;
-    let mut references = Vec::new();
-    while let Some(field) = form.next_field().await.map_err(broken)? {
-        match field.name().unwrap_or_default() {
-            _ if references.len() == MAX_PICTURES => {
-                return Err(Problem::TooLarge(format!("a class has {MAX_PICTURES} references")));
-            }
-            "image" => references.push(receive_reference(&app, id, field).await?),
-            "image_id" => references.push(reuse(&app, id, field).await?),
-            other => return Err(Problem::invalid(other, "is not a field of this form")),
-        }
-    }
-    if references.is_empty() {
-        return Err(Problem::invalid("image", "send at least one picture"));
-    }
-    let mut transaction = app.pool.begin().await?;
-    dataset::replace_references(&mut transaction, class, &references).await?;
-    transaction.commit().await?;
-    load(&app, id).await.map(axum::Json)
-}
-
-async fn receive_reference(
-    app: &App,
-    dataset: DatasetId,
-    field: Field<'_>,
-) -> Result<Sha256, Problem> {
-    let name = field.file_name().unwrap_or_default().to_owned();
-    let (bytes, examined) = examine(field, &Limits::default()).await?;
-    let examined =
-        examined.map_err(|rejection| Problem::invalid("image", format!("{name}: {rejection}")))?;
-    let sha256 = examined.facts.sha256;
-    app.blobs.put(&Key::Reference(dataset, sha256), bytes).await?;
-    app.blobs.put(&Key::Thumbnail(sha256), examined.thumbnail.into()).await?;
-    let mut transaction = app.pool.begin().await?;
-    if !picture::insert(&mut transaction, &examined.facts).await? {
-        return Err(Problem::Conflict("picture_erased", format!("{name} was erased for good")));
-    }
-    transaction.commit().await?;
-    Ok(sha256)
-}
-
-async fn reuse(app: &App, dataset: DatasetId, field: Field<'_>) -> Result<Sha256, Problem> {
-    let text = field.text().await.map_err(broken)?;
-    let id: ImageId = text.parse().map_err(|_| Problem::invalid("image_id", "is not an id"))?;
-    let unknown = || Problem::invalid("image_id", "names no image of this dataset");
-    let image = dataset::find_image(&app.pool, id).await?;
-    let image = image.filter(|image| image.dataset_id == dataset).ok_or_else(unknown)?;
-    let bytes = app.blobs.get(&image.key()).await?.ok_or_else(unknown)?;
-    app.blobs.put(&Key::Reference(dataset, image.sha256), bytes).await?;
-    Ok(image.sha256)
+    file.flush().await.map_err(failed)?;
+    Ok(Sha256(hasher.finalize().into()))
 }

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -102,9 +103,35 @@ impl Local {
         let (root, prefix) = (self.root.clone(), prefix.to_owned());
         blocking(move || {
             let mut found = Vec::new();
-            walk(&root, "", &prefix, &mut found)?;
+            walk(&root, "", &prefix, &mut |path, name| {
+                if !name.starts_with(UNFINISHED) {
+                    found.push(path);
+                }
+            })?;
             found.sort_unstable();
             Ok(found)
+        })
+        .await
+    }
+
+    /// Removes files that a process which died had begun to write, once they are `age` old; how many.
+    pub(super) async fn sweep(&self, age: Duration) -> anyhow::Result<usize> {
+        let root = self.root.clone();
+        blocking(move || {
+            let mut unfinished = Vec::new();
+            walk(&root, "", "", &mut |path, name| {
+                if name.starts_with(UNFINISHED) {
+                    unfinished.push(root.join(path));
+                }
+            })?;
+            let mut removed = 0;
+            for path in unfinished {
+                let Some(meta) = present(fs::metadata(&path))? else { continue };
+                if meta.modified()?.elapsed().is_ok_and(|old| old >= age) {
+                    removed += usize::from(present(fs::remove_file(path))?.is_some());
+                }
+            }
+            Ok(removed)
         })
         .await
     }
@@ -161,7 +188,13 @@ fn flush_directory(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
 }
 
-fn walk(root: &Path, at: &str, prefix: &str, found: &mut Vec<String>) -> io::Result<()> {
+/// Shows each file whose path begins with `prefix`: its path below `root`, and its name.
+fn walk(
+    root: &Path,
+    at: &str,
+    prefix: &str,
+    found: &mut impl FnMut(String, &str),
+) -> io::Result<()> {
     let Some(entries) = present(fs::read_dir(root.join(at)))? else {
         return Ok(());
     };
@@ -177,9 +210,30 @@ fn walk(root: &Path, at: &str, prefix: &str, found: &mut Vec<String>) -> io::Res
             if inside.starts_with(prefix) || prefix.starts_with(&inside) {
                 walk(root, &path, prefix, found)?;
             }
-        } else if path.starts_with(prefix) && !name.starts_with(UNFINISHED) {
-            found.push(path);
+        } else if path.starts_with(prefix) {
+            found(path, &name);
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_sweep_removes_what_dead_writers_left_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let local = Local::open(root.path()).await.unwrap();
+        let key = Key::Thumbnail(crate::db::Sha256::of(b"a"));
+        local.put(&key, Bytes::from_static(b"a")).await.unwrap();
+        let left = root.path().join("thumbnails/.unfinished-x");
+        fs::write(&left, b"half").unwrap();
+
+        assert_eq!(local.sweep(Duration::from_secs(3600)).await.unwrap(), 0);
+        assert!(left.exists(), "it may still be written");
+        assert_eq!(local.sweep(Duration::ZERO).await.unwrap(), 1);
+        assert!(!left.exists());
+        assert_eq!(local.get(&key).await.unwrap().as_deref(), Some(&b"a"[..]));
+    }
 }

@@ -7,13 +7,14 @@ mod upload;
 mod wire;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 
 pub use key::Key;
 pub use local::Local;
-pub use s3::{S3, Settings};
+pub use s3::{S3, Settings, endpoint as s3_endpoint};
 
 use crate::db::Sha256;
 
@@ -124,6 +125,15 @@ impl Blobs {
             Self::S3(s3) => s3.list(prefix).await,
         }
         .with_context(|| format!("list {prefix}"))
+    }
+
+    /// Removes what writers that died left behind more than an hour ago; S3 keeps no half-written objects.
+    pub async fn sweep(&self) -> anyhow::Result<usize> {
+        match self {
+            Self::Local(local) => local.sweep(Duration::from_secs(3600)).await,
+            Self::S3(_) => Ok(0),
+        }
+        .context("sweep the blob directory")
     }
 
     /// The SHA-256 of the object's bytes, read for it; `None` where there is no such object.

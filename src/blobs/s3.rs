@@ -44,17 +44,21 @@ impl Settings {
         let rest = spec.strip_prefix("s3://").context("an S3 place begins with s3://")?;
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         ensure!(!bucket.is_empty(), "{spec}: no bucket, expected s3://bucket/prefix");
-        let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
-            .into_iter()
-            .find_map(|name| std::env::var(name).ok().filter(|url| !url.is_empty()));
         Ok(Self {
             bucket: bucket.to_owned(),
             prefix: prefix.trim_matches('/').to_owned(),
-            endpoint,
+            endpoint: endpoint(),
             credentials: None,
             attempt_timeout: Duration::from_secs(10),
         })
     }
+}
+
+/// Base URL of the S3 server by the AWS variables, if they name one.
+pub fn endpoint() -> Option<String> {
+    ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|url| !url.is_empty()))
 }
 
 /// A prefix of a bucket.

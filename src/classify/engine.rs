@@ -90,6 +90,11 @@ impl Classifier {
         })
     }
 
+    /// Whether another photo would be refused just now.
+    pub fn is_full(&self) -> bool {
+        self.admitted.available_permits() == 0
+    }
+
     /// Answers for a photo. Dropped while it waits, it costs nothing more.
     pub async fn classify(
         &self,

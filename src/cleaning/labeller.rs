@@ -14,7 +14,7 @@ use super::job;
 use super::original::Original;
 use crate::db::{CleaningJobId, Sha256};
 use crate::queue::pace;
-use crate::tag::{Labels, TagError, Tagger, store};
+use crate::tag::{Form, Labels, TagError, Tagger, store};
 
 /// Pauses before a call that failed for a passing reason is made again within the task.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1500)];
@@ -143,13 +143,13 @@ impl<'a> Labeller<'a> {
     }
 
     async fn call(&self, sha256: Sha256, bytes: &[u8]) -> Result<Labels, Unlabelled> {
-        let mut pauses = PAUSES.iter();
+        let (mut pauses, mut form) = (PAUSES.iter(), Form::Stored);
         loop {
             self.wait(Duration::ZERO).await?;
             if !job::charge(self.pool, self.job, self.terms.price_usd).await? {
                 return Err(Halt::Budget.into());
             }
-            let answer = self.paced(bytes).await;
+            let answer = self.paced(bytes, form).await;
             if !matches!(answer, Ok(Ok(_))) {
                 job::refund(self.pool, self.job, self.terms.price_usd).await?;
             }
@@ -158,6 +158,8 @@ impl<'a> Labeller<'a> {
                 Err(error) => error,
             };
             match (error, pauses.next()) {
+                // Another call: it waits for its turn and is paid for.
+                (TagError::Unreadable, _) => form = Form::Reencoded,
                 (TagError::Unscannable { code }, _) => {
                     return Err(Unlabelled::Unscannable { sha256, code });
                 }
@@ -173,11 +175,11 @@ impl<'a> Labeller<'a> {
     }
 
     /// One call in its slot of the pace that all workers share.
-    async fn paced(&self, bytes: &[u8]) -> Result<Result<Labels, TagError>, Halt> {
+    async fn paced(&self, bytes: &[u8], form: Form) -> Result<Result<Labels, TagError>, Halt> {
         let slot = pace::reserve(self.pool, self.tagger.name(), self.terms.interval).await?;
         self.wait(slot).await?;
         metrics::counter!("tagger_calls_total", "tagger" => self.tagger.name()).increment(1);
-        Ok(self.tagger.labels(bytes).await)
+        Ok(self.tagger.labels(bytes, form).await)
     }
 
     async fn wait(&self, time: Duration) -> Result<(), Halt> {

@@ -80,7 +80,8 @@ pub fn read(
     walk(path, skip, &mut |name, reader| {
         let mut bytes = Vec::new();
         reader.take(max_bytes + 1).read_to_end(&mut bytes)?;
-        visit(Entry { path: name, bytes })
+        // A NUL is a name that no table can hold.
+        visit(Entry { path: name.replace('\0', "\u{fffd}"), bytes })
     })
 }
 

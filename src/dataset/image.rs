@@ -144,6 +144,22 @@ pub(super) async fn exists(
     .await
 }
 
+/// Whether the dataset has the picture and has not deleted it.
+pub(super) async fn is_kept(
+    executor: impl PgExecutor<'_>,
+    dataset: DatasetId,
+    sha256: Sha256,
+) -> sqlx::Result<bool> {
+    query_scalar!(
+        r#"select exists (select from images where dataset_id = $1 and sha256 = $2
+                          and state <> 'deleted') as "exists!""#,
+        dataset as DatasetId,
+        sha256 as Sha256,
+    )
+    .fetch_one(executor)
+    .await
+}
+
 /// Adds an image, or finds the one that the dataset has of this picture: (id, whether it is new).
 pub(super) async fn insert(
     connection: &mut PgConnection,

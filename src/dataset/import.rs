@@ -166,10 +166,10 @@ pub async fn finish(
     id: ImportJobId,
     status: JobStatus,
     error: Option<&JobError>,
-) -> sqlx::Result<()> {
-    query!(
+) -> sqlx::Result<bool> {
+    let finished = query!(
         "update import_jobs set status = $2, error_code = $3, error = $4, finished_at = now()
-         where id = $1",
+         where id = $1 and status in ('queued', 'running')",
         id as ImportJobId,
         status as JobStatus,
         error.map(|e| e.code.as_str()),
@@ -177,7 +177,7 @@ pub async fn finish(
     )
     .execute(executor)
     .await?;
-    Ok(())
+    Ok(finished.rows_affected() == 1)
 }
 
 /// Queues a failed or cancelled job again; false when it is neither.

@@ -1,9 +1,9 @@
 //! Ingest: examined bytes are stored and become an image of a dataset, once.
 
 use bytes::Bytes;
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::PgConnection;
 
-use super::{ImageState, find_image, image, sighting};
+use super::{ImageState, find_image, image, lock_address, sighting};
 use crate::blobs::{Blobs, Key};
 use crate::db::{CandidateId, ClassId, DatasetId, ImageId};
 use crate::picture::{self, Examined, Facts};
@@ -52,17 +52,19 @@ impl Admission {
     }
 }
 
-/// Stores the bytes and the thumbnail under their address, unless the dataset has the picture already (its bytes
-/// may lie in quarantine, and there is to be one copy).
+/// Waits for the turn at the picture's address, which the transaction keeps until its end, and stores the bytes and
+/// the thumbnail there, unless the dataset has the picture already (its bytes may lie in quarantine, and there is to be
+/// one copy). Before the task's fence and every row lock of the transaction.
 pub async fn store(
-    executor: impl PgExecutor<'_>,
+    connection: &mut PgConnection,
     blobs: &Blobs,
     dataset: DatasetId,
     bytes: Bytes,
     examined: &Examined,
 ) -> anyhow::Result<()> {
     let sha256 = examined.facts.sha256;
-    if image::exists(executor, dataset, sha256).await? {
+    lock_address(&mut *connection, sha256).await?;
+    if image::exists(&mut *connection, dataset, sha256).await? {
         return Ok(());
     }
     let thumbnail = Bytes::from(examined.thumbnail.clone());
@@ -70,7 +72,8 @@ pub async fn store(
     blobs.put(&Key::Image(dataset, sha256), bytes).await
 }
 
-/// Admits a picture whose bytes and thumbnail are stored, in the caller's transaction.
+/// Admits a picture that [`store`] has stored in the same transaction. What becomes no image is to be given to
+/// [`super::remove_unless_wanted`].
 pub async fn admit(
     connection: &mut PgConnection,
     arrival: &Arrival<'_>,

@@ -15,13 +15,15 @@ pub use ingest::{Admission, Arrival, Origin};
 
 pub use self::class::{NameTaken, printable, update as update_class};
 pub use self::class::{add as add_class, find as find_class, remove as remove_class};
-pub use self::deposit::{lock_address, take_back};
+pub use self::deposit::{REMOVE, Removal, lock_address, removal_task, remove_unless_wanted};
 pub use self::image::{
     delete as delete_image, delete_everywhere, find as find_image, list as list_images, set_class,
     set_quarantined, set_state,
 };
 pub use self::ingest::{admit, store};
-pub use self::reference::{Reference, list as list_references, replace as replace_references};
+pub use self::reference::{
+    Reference, erase as erase_references, list as list_references, replace as replace_references,
+};
 pub use self::sighting::{Sighting, list as list_sightings};
 
 use chrono::{DateTime, Utc};

@@ -13,6 +13,6 @@ pub use bundle::{Bundle, BundleError, Metadata};
 pub use inference::Inference;
 pub use network::{Network, Variable};
 pub use registry::{
-    Listing, Model, ModelFilter, NewModel, activate, active, find, has_dataset, insert, list,
-    listing,
+    Listing, Model, ModelFilter, NewModel, activate, active, find, has_dataset, insert,
+    is_published, list, listing,
 };

@@ -181,6 +181,16 @@ pub async fn listing(executor: impl PgExecutor<'_>, id: ModelId) -> sqlx::Result
     .await
 }
 
+/// Whether a model has this file.
+pub async fn is_published(executor: impl PgExecutor<'_>, sha256: Sha256) -> sqlx::Result<bool> {
+    query_scalar!(
+        r#"select exists (select from models where sha256 = $1) as "exists!""#,
+        sha256 as Sha256,
+    )
+    .fetch_one(executor)
+    .await
+}
+
 /// Whether there is a dataset with this name or id.
 pub async fn has_dataset(executor: impl PgExecutor<'_>, dataset: &str) -> sqlx::Result<bool> {
     query_scalar!(

@@ -3,11 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::Executor as _;
 use sqlx::postgres::{PgListener, PgNotification};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::worker::Shared;
+
+/// Silence after which the connection is asked whether it still stands.
+const SILENCE: Duration = Duration::from_secs(20);
+/// How long its answer may take.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// Listens until `shutdown`. A notification that is missed costs one polling period.
 pub(super) async fn listen(shared: Arc<Shared>, shutdown: CancellationToken) {
@@ -28,9 +34,21 @@ async fn hear(shared: &Shared) -> sqlx::Result<()> {
     loop {
         // Whatever was said before the connection stood went by unheard.
         shared.wake_all();
-        while let Some(notification) = listener.try_recv().await? {
+        while let Some(notification) = next(&mut listener).await? {
             dispatch(shared, &notification);
         }
+    }
+}
+
+/// The next notification; `None` when the connection was lost and stands again. A connection whose other end is gone
+/// without a word looks like one on which nothing is said, so now and then it must answer.
+async fn next(listener: &mut PgListener) -> sqlx::Result<Option<PgNotification>> {
+    loop {
+        if let Ok(heard) = timeout(SILENCE, listener.try_recv()).await {
+            return heard;
+        }
+        let answer = timeout(ANSWER, listener.execute("select 1")).await;
+        answer.map_err(|_| sqlx::Error::PoolTimedOut)??;
     }
 }
 

@@ -22,12 +22,21 @@ impl Tagger {
         }
     }
 
-    /// The labels of the picture in `bytes`.
-    pub async fn labels(&self, bytes: &[u8]) -> Result<Labels, TagError> {
+    /// The labels of the picture in `bytes`, by one call.
+    pub async fn labels(&self, bytes: &[u8], form: Form) -> Result<Labels, TagError> {
         match self {
-            Self::Rekognition(rekognition) => rekognition.detect(bytes).await,
+            Self::Rekognition(rekognition) => rekognition.detect(bytes, form).await,
         }
     }
+}
+
+/// How a picture travels to a tagger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As it is stored, where the tagger takes its format and size.
+    Stored,
+    /// Encoded anew.
+    Reencoded,
 }
 
 /// Why a tagger gave no labels, by what the caller can do about it.
@@ -36,6 +45,9 @@ pub enum TagError {
     /// Too many calls for now: wait, which costs no attempt.
     #[error("the tagger asks to slow down")]
     Throttled,
+    /// The tagger cannot read the stored bytes; encoded anew they may pass.
+    #[error("the tagger cannot read these bytes")]
+    Unreadable,
     /// This picture will never get labels; it is not clean for that.
     #[error("the tagger cannot read this picture: {code}")]
     Unscannable {

@@ -13,7 +13,7 @@ use aws_sdk_rekognition::operation::detect_labels::{DetectLabelsError, DetectLab
 use aws_sdk_rekognition::primitives::Blob;
 use aws_sdk_rekognition::types;
 
-use super::{Label, Labels, TagError};
+use super::{Form, Label, Labels, TagError};
 use crate::picture::{self, Format, Limits, Rejection};
 
 /// What is asked for: well under the service's own 55, because specific names ("Cruiser") stand beside that cut. All
@@ -78,16 +78,17 @@ impl Rekognition {
 
     /// The labels of the picture in `bytes`.
     ///
-    /// JPEG and PNG within the service's bounds travel as they are; others are encoded anew as JPEG. A picture that the service
-    /// refuses as it is gets one more try, encoded anew.
-    pub async fn detect(&self, bytes: &[u8]) -> Result<Labels, TagError> {
-        if !fits(bytes)? {
+    /// JPEG and PNG within the service's bounds travel as they are; others, and all in [`Form::Reencoded`], are encoded
+    /// anew as JPEG. Bytes that the service refuses as they are end [`TagError::Unreadable`].
+    pub async fn detect(&self, bytes: &[u8], form: Form) -> Result<Labels, TagError> {
+        if !fits(bytes)? || form == Form::Reencoded {
             return self.call(reencoded(bytes.to_vec()).await?).await;
         }
-        match self.call(bytes.to_vec()).await {
-            Err(TagError::Unscannable { .. }) => self.call(reencoded(bytes.to_vec()).await?).await,
-            result => result,
-        }
+        let answer = self.call(bytes.to_vec()).await;
+        answer.map_err(|error| match error {
+            TagError::Unscannable { .. } => TagError::Unreadable,
+            error => error,
+        })
     }
 
     async fn call(&self, bytes: Vec<u8>) -> Result<Labels, TagError> {

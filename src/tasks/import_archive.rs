@@ -12,10 +12,10 @@ use crate::app::App;
 use crate::blobs::Key;
 use crate::dataset::archive::{self, Entry};
 use crate::dataset::import::{self, ImportJob};
-use crate::dataset::{self, Arrival, Origin};
+use crate::dataset::{self, Admission, Arrival, Origin};
 use crate::db::{ClassId, ImportJobId};
 use crate::picture::{self, Limits};
-use crate::queue::{Context, Failure, Handler, JobError, JobStatus, Lane, Task, TaskError};
+use crate::queue::{self, Context, Failure, Handler, JobError, JobStatus, Lane, Task, TaskError};
 
 /// Entries that are unpacked ahead of the one being stored.
 const AHEAD: usize = 4;
@@ -76,10 +76,10 @@ impl ImportArchive {
         let mut transaction = self.app.pool.begin().await?;
         context.hold(&mut transaction).await?;
         import::finish(&mut *transaction, id, JobStatus::Succeeded, None).await?;
+        let removal = dataset::removal_task(job.dataset_id, vec![key.to_string()]);
+        queue::enqueue(&mut *transaction, removal).await?;
         context.complete(&mut transaction).await?;
         transaction.commit().await?;
-        // Behind the commit: a crash here leaves a file, never a job without its archive.
-        self.app.blobs.delete(&key).await?;
         Ok(())
     }
 
@@ -121,21 +121,31 @@ impl ImportArchive {
         examined: Result<picture::Examined, picture::Rejection>,
     ) -> Result<(), TaskError> {
         let class = self.class(job, &entry).await?;
+        let mut transaction = self.app.pool.begin().await?;
+        let (blobs, dataset) = (&self.app.blobs, job.dataset_id);
         if let (Some(_), Ok(examined)) = (class, &examined) {
             let bytes = Bytes::from(entry.bytes);
-            dataset::store(&self.app.pool, &self.app.blobs, job.dataset_id, bytes, examined)
-                .await?;
+            dataset::store(&mut transaction, blobs, dataset, bytes, examined).await?;
         }
-        let mut transaction = self.app.pool.begin().await?;
-        context.hold(&mut transaction).await?;
+        if let Err(lost) = context.hold(&mut transaction).await {
+            if let (TaskError::LeaseLost, Ok(examined)) = (&lost, &examined) {
+                let key = Key::Image(dataset, examined.facts.sha256);
+                dataset::remove_unless_wanted(&mut transaction, blobs, key).await?;
+            }
+            return Err(lost);
+        }
         let outcome = match (class, examined) {
             (None, _) => "rejected:unknown_class".to_owned(),
             (_, Err(rejection)) => format!("rejected:{}", rejection.code()),
             (Some(class), Ok(examined)) => {
                 let origin = Origin::Upload(entry.path);
-                let dataset = job.dataset_id;
                 let arrival = Arrival { dataset, class, facts: &examined.facts, origin };
-                dataset::admit(&mut transaction, &arrival).await?.outcome().to_owned()
+                let admission = dataset::admit(&mut transaction, &arrival).await?;
+                if admission == Admission::Deleted {
+                    let key = Key::Image(dataset, examined.facts.sha256);
+                    dataset::remove_unless_wanted(&mut transaction, blobs, key).await?;
+                }
+                admission.outcome().to_owned()
             }
         };
         import::settle_entry(&mut transaction, job.id, &outcome).await?;

@@ -2,14 +2,18 @@
 //!
 //! The registry: a new kind is one file and one line in [`handlers`].
 
+mod bytes_removal;
 mod cleaning_check;
 mod cleaning_plan;
+mod housekeeping;
 mod import_archive;
 mod quarantine;
 mod scrape_fetch;
 mod scrape_search;
 mod snapshot_freeze;
 mod training_run;
+
+pub use self::housekeeping::keep_house;
 
 use std::sync::Arc;
 
@@ -19,6 +23,7 @@ use crate::queue::Handler;
 /// A handler of each kind.
 pub fn handlers(app: &Arc<App>) -> Vec<Arc<dyn Handler>> {
     vec![
+        Arc::new(bytes_removal::BytesRemoval { app: app.clone() }),
         Arc::new(cleaning_check::CleaningCheck { app: app.clone() }),
         Arc::new(cleaning_plan::CleaningPlan { app: app.clone() }),
         Arc::new(quarantine::Quarantine { app: app.clone() }),

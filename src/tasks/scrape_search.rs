@@ -92,7 +92,6 @@ pub(super) async fn advance(connection: &mut PgConnection, id: ScrapeJobId) -> s
         return Ok(());
     }
     scrape::finish_job(&mut *connection, id, JobStatus::Succeeded, None).await?;
-    pace::sweep(connection).await?;
     Ok(())
 }
 
@@ -107,7 +106,7 @@ enum Turned {
 impl ScrapeSearch {
     async fn search(&self, context: &Context) -> Result<(), TaskError> {
         let id = ScrapeJobId(context.task.subject);
-        let patience: Patience = context.payload()?;
+        let mut patience: Patience = context.payload()?;
         let Some(mut search) = scrape::find_search(&self.app.pool, id).await? else {
             return Ok(());
         };
@@ -117,7 +116,10 @@ impl ScrapeSearch {
                 return Err(TaskError::GiveBack);
             }
             let page = match self.ask(&search).await {
-                Ok(page) => page,
+                Ok(page) => {
+                    patience = Patience::default();
+                    page
+                }
                 Err(SearchError::RateLimited { retry_after }) => {
                     let Some(wait) = next_wait(&patience, retry_after) else {
                         let stop = Some(StopReason::RateLimited);

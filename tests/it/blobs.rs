@@ -9,23 +9,11 @@ use shipshape::blobs::{Blobs, Key, S3, Settings};
 use shipshape::db::{DatasetId, ImportJobId, Sha256};
 use uuid::Uuid;
 
-use crate::support::s3::{Fault, S3StandIn};
-
-async fn s3(endpoint: &str, prefix: &str, attempt: Duration) -> Blobs {
-    let secret = aws_sdk_s3::config::Credentials::new("test", "test", None, None, "test");
-    let settings = Settings {
-        endpoint: Some(endpoint.to_owned()),
-        prefix: prefix.to_owned(),
-        credentials: Some(secret),
-        attempt_timeout: attempt,
-        ..Settings::parse("s3://shipshape").unwrap()
-    };
-    Blobs::S3(S3::open(settings).await.unwrap())
-}
+use crate::support::s3::{Fault, S3StandIn, open};
 
 async fn stand_in() -> (S3StandIn, Blobs) {
     let server = S3StandIn::start().await;
-    let blobs = s3(&server.endpoint, "team a/ü+1", Duration::from_millis(500)).await;
+    let blobs = open(&server.endpoint, "team a/ü+1", Duration::from_millis(500)).await;
     (server, blobs)
 }
 
@@ -36,7 +24,7 @@ async fn stores() -> (Vec<Blobs>, tempfile::TempDir) {
     let local = Blobs::open(path.to_str().unwrap()).await.unwrap();
     let bucket = match std::env::var("SHIPSHAPE_TEST_S3") {
         Ok(endpoint) => {
-            s3(&endpoint, &format!("t e/{}", Uuid::now_v7()), Duration::from_secs(10)).await
+            open(&endpoint, &format!("t e/{}", Uuid::now_v7()), Duration::from_secs(10)).await
         }
         Err(_) => stand_in().await.1,
     };

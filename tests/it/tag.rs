@@ -6,7 +6,7 @@ use aws_sdk_rekognition::config::{Credentials, Region};
 use image::{DynamicImage, ImageFormat, RgbImage};
 use serde_json::json;
 use shipshape::picture;
-use shipshape::tag::{Rekognition, TagError, Tagger};
+use shipshape::tag::{Form, Rekognition, TagError, Tagger};
 
 use crate::support::rekognition::{Answer, RekognitionStandIn, failure};
 
@@ -45,7 +45,7 @@ fn boat() -> Answer {
 async fn an_answer_becomes_labels_in_the_fixed_order() {
     let server = RekognitionStandIn::start([boat()]).await;
     let bytes = picture(100, 90, ImageFormat::Jpeg);
-    let labels = tagger(&server.endpoint).await.labels(&bytes).await.unwrap();
+    let labels = tagger(&server.endpoint).await.labels(&bytes, Form::Stored).await.unwrap();
     assert_eq!(labels.model_version, "3.0");
     let names: Vec<&str> = labels.labels.iter().map(|label| label.name.as_str()).collect();
     assert_eq!(names, ["Boat", "Vehicle", "Water"]);
@@ -91,7 +91,7 @@ async fn each_error_says_what_can_be_done() {
     let bytes = picture(100, 90, ImageFormat::Png);
     for (answer, expected) in cases {
         let server = RekognitionStandIn::start([answer]).await;
-        let error = tagger(&server.endpoint).await.labels(&bytes).await.unwrap_err();
+        let error = tagger(&server.endpoint).await.labels(&bytes, Form::Stored).await.unwrap_err();
         assert_eq!(error, expected);
         assert_eq!(server.requests().len(), 1, "pacing is decided outside: {expected:?}");
     }
@@ -103,27 +103,29 @@ async fn an_unreachable_tagger_is_unavailable() {
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let bytes = picture(100, 90, ImageFormat::Png);
-    let error = tagger(&endpoint).await.labels(&bytes).await.unwrap_err();
+    let error = tagger(&endpoint).await.labels(&bytes, Form::Stored).await.unwrap_err();
     assert!(matches!(error, TagError::Unavailable(_)), "{error:?}");
     let server = RekognitionStandIn::start([(502, json!("bad gateway"))]).await;
-    let error = tagger(&server.endpoint).await.labels(&bytes).await.unwrap_err();
+    let error = tagger(&server.endpoint).await.labels(&bytes, Form::Stored).await.unwrap_err();
     assert!(matches!(error, TagError::Unavailable(_)), "{error:?}");
 }
 
 #[tokio::test]
-async fn a_refused_picture_is_tried_once_more_encoded_anew() {
+async fn a_refused_picture_may_go_once_more_encoded_anew() {
     for code in ["InvalidImageFormatException", "ImageTooLargeException"] {
         let server = RekognitionStandIn::start([failure(400, code, "no"), boat()]).await;
-        let bytes = picture(100, 90, ImageFormat::Png);
-        tagger(&server.endpoint).await.labels(&bytes).await.unwrap();
+        let (tagger, bytes) = (tagger(&server.endpoint).await, picture(100, 90, ImageFormat::Png));
+        let refused = tagger.labels(&bytes, Form::Stored).await;
+        assert_eq!(refused.unwrap_err(), TagError::Unreadable);
+        tagger.labels(&bytes, Form::Reencoded).await.unwrap();
         let sent = server.pictures();
         assert_eq!(sent[0], bytes);
         assert!(sent[1].starts_with(&[0xff, 0xd8]));
     }
-    let refusals = [0; 2].map(|_| failure(400, "InvalidImageFormatException", "no"));
-    let server = RekognitionStandIn::start(refusals).await;
+    let refusal = failure(400, "InvalidImageFormatException", "no");
+    let server = RekognitionStandIn::start([refusal]).await;
     let bytes = picture(100, 90, ImageFormat::Png);
-    let error = tagger(&server.endpoint).await.labels(&bytes).await.unwrap_err();
+    let error = tagger(&server.endpoint).await.labels(&bytes, Form::Reencoded).await.unwrap_err();
     assert_eq!(error, TagError::Unscannable { code: "invalid_image_format" });
 }
 
@@ -136,7 +138,7 @@ async fn other_formats_and_sizes_are_encoded_as_jpeg() {
     ];
     for (bytes, size) in cases {
         let server = RekognitionStandIn::start([boat()]).await;
-        tagger(&server.endpoint).await.labels(&bytes).await.unwrap();
+        tagger(&server.endpoint).await.labels(&bytes, Form::Stored).await.unwrap();
         let sent = picture::header(&server.pictures()[0], &picture::Limits::default()).unwrap();
         assert_eq!(sent.format, picture::Format::Jpeg);
         assert_eq!((sent.width, sent.height), size);
@@ -152,7 +154,7 @@ async fn what_cannot_be_scanned_is_not_sent() {
     ];
     for (bytes, code) in cases {
         let server = RekognitionStandIn::start([]).await;
-        let error = tagger(&server.endpoint).await.labels(&bytes).await.unwrap_err();
+        let error = tagger(&server.endpoint).await.labels(&bytes, Form::Stored).await.unwrap_err();
         assert_eq!(error, TagError::Unscannable { code });
         assert!(server.requests().is_empty());
     }

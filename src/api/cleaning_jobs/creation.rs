@@ -9,6 +9,7 @@ use axum::response::Response;
 use garde::Validate;
 use serde::Deserialize;
 use utoipa::ToSchema;
+use utoipa::openapi::{Array, ArrayBuilder, ObjectBuilder, Type};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::api::creation::{Begun, IdempotencyHeader, IdempotencyKey};
@@ -31,9 +32,9 @@ struct NewCleaningJob {
     /// The dataset to clean.
     #[garde(skip)]
     dataset_id: DatasetId,
-    /// Names of checks: `undecodable`, `too_small`, `exact_duplicate`, `near_duplicate`, `tags`.
+    /// Names of checks.
     #[garde(length(min = 1, max = 50))]
-    #[schema(min_items = 1, max_items = 50)]
+    #[schema(schema_with = check_names)]
     checks: Vec<String>,
     /// Settings of the `tags` check; the defaults when left out.
     #[garde(dive)]
@@ -46,6 +47,17 @@ struct NewCleaningJob {
     #[garde(inner(range(min = 0.0)))]
     #[schema(minimum = 0)]
     budget_usd: Option<f64>,
+}
+
+/// Checks by the registry's names, for the document.
+fn check_names() -> Array {
+    let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(checks::names()));
+    ArrayBuilder::new()
+        .items(name)
+        .description(Some("Names of checks."))
+        .min_items(Some(1))
+        .max_items(Some(50))
+        .build()
 }
 
 impl NewCleaningJob {

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::events::{self, Job};
 use super::extract::{Path, Query};
+use super::jobs::{self, Job};
 use super::page::{Page, default_limit};
 use super::problem::{Failures, Problem};
 use crate::app::App;
@@ -115,7 +115,7 @@ async fn watch(
     State(app): State<Arc<App>>,
     Path(id): Path<CleaningJobId>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    events::watch(move || {
+    jobs::watch(move || {
         let app = app.clone();
         async move { load(&app, id).await }
     })

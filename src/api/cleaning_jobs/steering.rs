@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use garde::Validate;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -12,6 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::load;
 use crate::api::extract::{Path, Query};
+use crate::api::jobs;
 use crate::api::problem::{Failures, Problem};
 use crate::app::App;
 use crate::cleaning::{self, CleaningJob, job};
@@ -36,14 +36,12 @@ async fn cancel(
     State(app): State<Arc<App>>,
     Path(id): Path<CleaningJobId>,
 ) -> Result<axum::Json<CleaningJob>, Problem> {
-    load(&app, id).await?;
     let mut transaction = app.pool.begin().await?;
     queue::cancel(&mut *transaction, id.0).await?;
-    if !job::cancel(&mut *transaction, id).await? {
-        return Err(Problem::Conflict("job_finished", "the job has ended already".into()));
+    if job::cancel(&mut *transaction, id).await? {
+        transaction.commit().await?;
     }
-    transaction.commit().await?;
-    load(&app, id).await.map(axum::Json)
+    jobs::cancelled(load(&app, id).await?)
 }
 
 #[derive(Deserialize, Validate, IntoParams)]
@@ -70,21 +68,19 @@ async fn retry(
     State(app): State<Arc<App>>,
     Path(id): Path<CleaningJobId>,
     Query(query): Query<RetryQuery>,
-) -> Result<Response, Problem> {
-    load(&app, id).await?;
+) -> Result<(StatusCode, axum::Json<CleaningJob>), Problem> {
     if query.budget_usd.is_some_and(|budget| !budget.is_finite()) {
         return Err(Problem::invalid("budget_usd", "must be a finite number"));
     }
     let mut transaction = app.pool.begin().await?;
     // Tasks of another attempt that are still there would do its work twice.
     queue::cancel(&mut *transaction, id.0).await?;
-    if !job::retry(&mut *transaction, id, query.budget_usd).await? {
-        let detail = "only a failed or cancelled job that was not undone can go on";
-        return Err(Problem::Conflict("job_not_retryable", detail.into()));
+    let requeued = job::retry(&mut *transaction, id, query.budget_usd).await?;
+    if requeued {
+        queue::enqueue(&mut *transaction, job::plan_task(id)).await?;
+        transaction.commit().await?;
     }
-    queue::enqueue(&mut *transaction, job::plan_task(id)).await?;
-    transaction.commit().await?;
-    Ok((StatusCode::ACCEPTED, axum::Json(load(&app, id).await?)).into_response())
+    jobs::retried(requeued, load(&app, id).await?)
 }
 
 /// Take back all that a finished cleaning job said: its verdicts are withdrawn, and the files that it moved come back.

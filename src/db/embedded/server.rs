@@ -212,7 +212,8 @@ pub(super) async fn create_database(layout: &Layout) -> anyhow::Result<()> {
 
 /// Ends the server by a fast shutdown: sessions are cut, everything committed is kept.
 pub(super) async fn stop(layout: &Layout, child: Option<Child>) -> anyhow::Result<()> {
-    let Some(pid) = layout.pid() else {
+    // The pid may be another process's by now: the server was killed, and its file stayed.
+    let Some(pid) = layout.pid().filter(|pid| !is_no_server(*pid)) else {
         return Ok(());
     };
     let pid = Pid::from_raw(pid.cast_signed()).context("the pid file is damaged")?;

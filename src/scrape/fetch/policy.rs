@@ -14,7 +14,7 @@ pub struct FetchPolicy {
     pub user_agent: String,
     /// Let through although private or on another port; every other rule still holds.
     pub allow_hosts: Vec<HostPort>,
-    /// Host names never fetched from: the service's own, its bucket's, its database's.
+    /// Hosts never fetched from: the database's, the blob store's, the tagger's.
     pub deny_hosts: Vec<String>,
     /// Ports besides 80 and 443.
     pub extra_ports: Vec<u16>,

@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 
 use super::download::{Ended, Found};
 use crate::app::App;
+use crate::blobs::Key;
 use crate::dataset::{self, Admission, Arrival, Origin};
 use crate::db::{CandidateId, ScrapeJobId};
 use crate::picture::{Examined, Facts};
@@ -52,15 +53,15 @@ impl Settlement<'_> {
         };
         let sha256 = examined.facts.sha256;
         let mut transaction = app.pool.begin().await?;
-        dataset::lock_address(&mut *transaction, sha256).await?;
-        dataset::store(&mut *transaction, &app.blobs, dataset, bytes, examined).await?;
+        dataset::store(&mut transaction, &app.blobs, dataset, bytes, examined).await?;
         let recorded = self.record(&mut transaction, &Record::Picture(&examined.facts)).await;
         let shown =
             matches!(&recorded, Ok((_, Some(OutcomeKind::Stored | OutcomeKind::Duplicate))));
         // Behind an error of the database nothing more can be asked in this transaction; the candidate is still
         // open then, and its next worker stores the same bytes.
         if !shown && matches!(&recorded, Ok(_) | Err(TaskError::LeaseLost)) {
-            dataset::take_back(&mut transaction, &app.blobs, dataset, sha256).await?;
+            let key = Key::Image(dataset, sha256);
+            dataset::remove_unless_wanted(&mut transaction, &app.blobs, key).await?;
         }
         let (missing, _) = recorded?;
         transaction.commit().await?;

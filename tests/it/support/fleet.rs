@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use shipshape::blobs::Key;
+use shipshape::blobs::{Blobs, Key};
 use shipshape::dataset::{self, Arrival, NewClass, Origin};
 use shipshape::db::{ClassId, DatasetId, ImageId, Sha256};
 use shipshape::picture::{self, Limits, RgbImage};
 use sqlx::PgConnection;
 
 use super::rekognition::{RekognitionStandIn, labelled};
-use super::service::{Service, TestWorker, service};
+use super::service::{Service, TestWorker, service_on};
 
 /// Long enough for any of these small jobs on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -38,14 +38,23 @@ pub(crate) struct Fleet {
 
 /// A service with an empty fleet.
 pub(crate) async fn fleet() -> Fleet {
-    fleet_at("1000").await
+    begin("1000", None).await
 }
 
 /// The same with this many tagger calls a second.
 pub(crate) async fn fleet_at(rate: &str) -> Fleet {
+    begin(rate, None).await
+}
+
+/// The same with its bytes in this store.
+pub(crate) async fn fleet_on(blobs: Blobs) -> Fleet {
+    begin("1000", Some(blobs)).await
+}
+
+async fn begin(rate: &str, blobs: Option<Blobs>) -> Fleet {
     let tagger = RekognitionStandIn::start([]).await;
     let flags = ["--rekognition-url", &tagger.endpoint, "--rekognition-rate", rate];
-    let service = service(&flags).await;
+    let service = service_on(&flags, blobs).await;
     let worker = service.work();
     let mut connection = service.app.pool.acquire().await.unwrap();
     let classes = ["ship", "ferry"].map(|name| NewClass { name: name.into(), phrases: vec![] });
@@ -88,15 +97,17 @@ impl Fleet {
         let examined = picture::examine(bytes, &Limits::default()).unwrap();
         self.tagger.know(bytes, labelled(VERSION, labels));
         let copy = Bytes::copy_from_slice(bytes);
-        dataset::store(&app.pool, &app.blobs, self.dataset, copy, &examined).await.unwrap();
+        let mut transaction = app.pool.begin().await.unwrap();
+        dataset::store(&mut transaction, &app.blobs, self.dataset, copy, &examined).await.unwrap();
         let arrival = Arrival {
             dataset: self.dataset,
             class: self.classes[class],
             facts: &examined.facts,
             origin: Origin::Upload("drawing.jpg".into()),
         };
-        let mut connection = app.pool.acquire().await.unwrap();
-        match dataset::admit(&mut connection, &arrival).await.unwrap() {
+        let admission = dataset::admit(&mut transaction, &arrival).await.unwrap();
+        transaction.commit().await.unwrap();
+        match admission {
             dataset::Admission::Stored(id) | dataset::Admission::Duplicate(id) => {
                 Vessel { id, sha256: examined.facts.sha256 }
             }

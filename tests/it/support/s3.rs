@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
+use shipshape::blobs::{Blobs, S3, Settings};
 use shipshape::db::Sha256;
 
 /// Objects on a page of a listing: few, so that every listing has several.
@@ -31,6 +32,19 @@ pub(crate) enum Fault {
     Stall(Duration),
     /// The body ends half-way.
     CutBody,
+}
+
+/// The bucket `shipshape` of a server, under a prefix.
+pub(crate) async fn open(endpoint: &str, prefix: &str, attempt: Duration) -> Blobs {
+    let secret = aws_sdk_s3::config::Credentials::new("test", "test", None, None, "test");
+    let settings = Settings {
+        endpoint: Some(endpoint.to_owned()),
+        prefix: prefix.to_owned(),
+        credentials: Some(secret),
+        attempt_timeout: attempt,
+        ..Settings::parse("s3://shipshape").unwrap()
+    };
+    Blobs::S3(S3::open(settings).await.unwrap())
 }
 
 #[derive(Default)]

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use axum::Router;
 use clap::Parser;
+use reqwest::Method;
+use reqwest::multipart::Form;
 use serde_json::Value;
 use shipshape::app::App;
+use shipshape::blobs::Blobs;
 use shipshape::config::Config;
 use shipshape::queue::{Settings, Worker};
 use shipshape::{api, tasks, telemetry};
@@ -35,13 +38,21 @@ struct Cli {
 
 /// A service with these flags beside those of its database and folder.
 pub(crate) async fn service(flags: &[&str]) -> Service {
+    service_on(flags, None).await
+}
+
+/// The same with its bytes in another place than its folder.
+pub(crate) async fn service_on(flags: &[&str], blobs: Option<Blobs>) -> Service {
     let database = database().await;
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap();
     let own = ["shipshape", "--data", data, "--database-url", &database.url];
     let few = ["--database-connections", "10"];
     let config = Cli::parse_from([&own[..], &few[..], flags].concat()).config;
-    let app = App::start(config, telemetry::metrics()).await.unwrap().app;
+    let mut app = App::start(config, telemetry::metrics()).await.unwrap().app;
+    if let Some(blobs) = blobs {
+        Arc::get_mut(&mut app).expect("nobody else has it yet").blobs = blobs;
+    }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = api::router(app.clone(), Router::new());
@@ -86,6 +97,16 @@ impl Service {
     /// The same for a POST of JSON.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         answer(self.http.post(self.url(path)).json(body)).await
+    }
+
+    /// The same for a form.
+    pub(crate) async fn send_form(&self, method: Method, path: &str, form: Form) -> (u16, Value) {
+        answer(self.http.request(method, self.url(path)).multipart(form)).await
+    }
+
+    /// The same for a DELETE.
+    pub(crate) async fn delete(&self, path: &str) -> (u16, Value) {
+        answer(self.http.delete(self.url(path))).await
     }
 
     /// The same with an idempotency key.

@@ -136,15 +136,16 @@ impl Target {
 
 /// The literal check: the resolver is never asked for a host that is an address.
 fn check_host(url: &Url, policy: &FetchPolicy) -> Result<(), FetchError> {
+    let own = url.host_str().unwrap_or_default().trim_end_matches('.');
+    let own = policy.deny_hosts.iter().any(|deny| deny.eq_ignore_ascii_case(own));
     let closed = match url.host() {
         None => return Err(FetchError::BadUrl),
+        Some(_) if own => true,
         Some(Host::Ipv4(v4)) => !is_public(v4.into(), policy.nat64),
         Some(Host::Ipv6(v6)) => !is_public(v6.into(), policy.nat64),
         Some(Host::Domain(name)) => {
             let name = name.trim_end_matches('.');
-            name.is_empty()
-                || CLOSED_NAMES.contains(&name.rsplit('.').next().unwrap_or(name))
-                || policy.deny_hosts.iter().any(|deny| deny.eq_ignore_ascii_case(name))
+            name.is_empty() || CLOSED_NAMES.contains(&name.rsplit('.').next().unwrap_or(name))
         }
     };
     if closed {

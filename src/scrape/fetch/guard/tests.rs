@@ -107,12 +107,13 @@ fn an_allowed_host_is_let_through_on_its_port_only() {
 #[test]
 fn a_denied_name_and_a_nat64_network_are_settings() {
     let policy = FetchPolicy {
-        deny_hosts: vec!["pictures.example.com".into()],
+        deny_hosts: vec!["pictures.example.com".into(), "8.8.4.4".into()],
         nat64: true,
         ..FetchPolicy::default()
     };
     let passes = |text: &str| Target::parse(text, &policy).is_ok();
     assert!(!passes("https://PICTURES.example.com./x"));
+    assert!(!passes("https://8.8.4.4/x"));
     assert!(passes("https://other.example.com/x"));
     assert!(passes("http://[64:ff9b::8.8.8.8]/"));
     assert!(!passes("http://[64:ff9b::10.0.0.1]/"));

@@ -1,8 +1,9 @@
-//! Server-sent events: a job each time it changes, until it has ended.
+//! What all long work has in common over HTTP: watching it by server-sent events, cancelling, retrying.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::{Stream, stream};
 use serde::Serialize;
@@ -17,6 +18,27 @@ const INTERVAL: Duration = Duration::from_millis(300);
 pub(super) trait Job: Serialize + Send + 'static {
     /// Where it stands.
     fn status(&self) -> JobStatus;
+}
+
+/// Answers a cancellation with the job as it is behind it. Cancelling twice is the same as once; what had ended
+/// otherwise stays as it is.
+pub(super) fn cancelled<J: Job>(job: J) -> Result<axum::Json<J>, Problem> {
+    if job.status() == JobStatus::Cancelled {
+        return Ok(axum::Json(job));
+    }
+    Err(Problem::Conflict("job_finished", "it has ended already".into()))
+}
+
+/// Answers a retry with the job as it is behind it, `requeued` or not.
+pub(super) fn retried<J: Job>(
+    requeued: bool,
+    job: J,
+) -> Result<(StatusCode, axum::Json<J>), Problem> {
+    if requeued {
+        return Ok((StatusCode::ACCEPTED, axum::Json(job)));
+    }
+    let detail = "only what has failed or was cancelled can be retried";
+    Err(Problem::Conflict("job_not_retryable", detail.into()))
 }
 
 struct Watch<L> {
