@@ -1,5 +1,6 @@
-//! Recompiles the crate when a migration is added: `sqlx::migrate!` reads the folder at compile time.
+//! Recompiles the crate when a migration or a file of the page is added: both folders are read at compile time.
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");
+    println!("cargo:rerun-if-changed=src/web/files");
 }

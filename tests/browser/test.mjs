@@ -25,6 +25,8 @@ const FLAGS = [
 ];
 const TALLEST = 1900;
 const complaints = [];
+/** What a step provokes: Chromium itself logs each failed request. */
+const PROVOKED = [/status of 415/, /ERR_INTERNET_DISCONNECTED/];
 
 const state = async (id) => (await json(`/images/${id}`)).state;
 const tiles = (page) => page.$$eval("#grid [role=option]", (nodes) => nodes.map((node) => node.dataset.id));
@@ -44,9 +46,11 @@ try {
   await step("a dropped photo becomes bars that sum to one", () => dropsPhoto(page));
   await step("what is no picture is refused in words", () => refusesText(page));
   await step("datasets and jobs are listed", () => listsDatasetsAndJobs(page));
+  await step("a running job tells how far it is", () => followsJob(page));
   await step("a run shows its curve", () => showsCurve(page));
   await step("a flagged picture is kept by keyboard, and taken back", () => reviewsByKeyboard(page));
   await step("two pictures are rejected by mouse, and taken back", () => reviewsByMouse(page));
+  await step("a service that is away is told, and so is its return", () => survivesOutage(page));
   await step("the page fits a narrow screen and has a dark side", () => looks(page));
   assert.deepEqual(complaints, [], "the console has errors");
 } finally {
@@ -64,9 +68,8 @@ async function open() {
   page.setDefaultTimeout(20_000);
   page.on("pageerror", (error) => complaints.push(`exception: ${error.message}`));
   page.on("console", (message) => {
-    // Chromium itself logs each failed request; the one that a step provokes is expected.
-    const expected = message.location().url.endsWith("/classify") && message.text().includes("415");
-    if (message.type() === "error" && !expected) complaints.push(message.text());
+    const provoked = PROVOKED.some((text) => text.test(message.text()));
+    if (message.type() === "error" && !provoked) complaints.push(message.text());
   });
   await page.addInitScript(() => {
     document.addEventListener("securitypolicyviolation", (event) => {
@@ -117,25 +120,59 @@ async function refusesText(page) {
   const problem = page.locator("#answer .problem");
   await problem.waitFor();
   assert.match(await problem.textContent(), /no picture/i);
+  await shoot(page, "refused", "body", 900);
 }
 
 async function listsDatasetsAndJobs(page) {
   const datasets = await json("/datasets");
   assert.equal(await page.locator(".dataset").count(), datasets.items.length);
-  const total = await page.locator(".dataset.current tbody tr").count();
+  const total = await page.locator(".dataset.current .classes li").count();
   assert.equal(total, datasets.items[0].classes.length);
   await page.waitForSelector(".job .status");
 }
 
-async function showsCurve(page) {
-  await page.waitForFunction(() => document.querySelector(".curve")?.naturalWidth > 0);
-  await page.waitForFunction(() => /Test accuracy\d/.test(document.querySelector(".figures").textContent));
+/** A dry run changes nothing, and asks no tagger. */
+async function followsJob(page) {
+  const [dataset] = (await json("/datasets")).items;
+  const body = { dataset_id: dataset.id, checks: ["undecodable", "too_small"], dry_run: true };
+  const headers = { "content-type": "application/json" };
+  const { id } = await json("/cleaning-jobs", { method: "POST", headers, body: JSON.stringify(body) });
+  const row = page.locator(`.job[data-id="${id}"]`);
+  await row.filter({ hasText: "(dry run)" }).waitFor();
+  await row.locator(".status", { hasText: "succeeded" }).waitFor();
+  const told = await row.locator(".results").textContent();
+  const size = (one) => one.counts.accepted + one.counts.flagged;
+  const pictures = dataset.classes.reduce((sum, one) => sum + size(one), 0);
+  const number = (word) => Number(told.match(`([\\d,]+) ${word}`)[1].replaceAll(",", ""));
+  assert.equal(number("passed") + number("flagged"), pictures, told);
 }
 
-async function json(path) {
-  const response = await fetch(new URL(path, base));
+async function showsCurve(page) {
+  const [run] = (await json("/training-runs")).items;
+  const drawn = (epochs) => document.querySelector(".curve .test[points]")?.points.length === epochs;
+  await page.waitForFunction(drawn, run.epochs);
+  await page.waitForFunction(() => /Test accuracy\d/.test(document.querySelector(".figures").textContent));
+  await page.hover(".curve svg", { position: { x: 60, y: 100 } });
+  assert.match(await page.textContent(".curve-legend"), /epoch 1$|epoch 2$/);
+}
+
+async function json(path, options) {
+  const response = await fetch(new URL(path, base), options);
   assert.ok(response.ok, `${path} answers ${response.status}`);
   return response.json();
+}
+
+async function survivesOutage(page) {
+  await browser.setOffline(true);
+  await page.waitForSelector("#offline:not([hidden])");
+  await drop(page, "photo.jpg", "image/jpeg", readFileSync(photo));
+  const problem = page.locator("#answer .problem");
+  await problem.filter({ hasText: "does not answer" }).waitFor();
+  await shoot(page, "away", "body", 900);
+  await browser.setOffline(false);
+  await page.waitForSelector("#offline", { state: "hidden" });
+  await page.click("#answer button");
+  await page.waitForSelector(".bars li");
 }
 
 async function reviewsByKeyboard(page) {
@@ -176,20 +213,20 @@ async function reviewsByMouse(page) {
 }
 
 async function looks(page) {
-  await drop(page, "photo.jpg", "image/jpeg", readFileSync(photo));
-  await page.waitForSelector(".bars li");
   await page.emulateMedia({ colorScheme: "dark" });
   await shoot(page, "dark");
   await page.setViewportSize({ width: 390, height: 844 });
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   assert.ok(wide <= 0, `the narrow page scrolls sideways by ${wide} px`);
   await page.emulateMedia({ colorScheme: "light" });
-  await shoot(page, "narrow");
+  await shoot(page, "narrow", "body", 2 * TALLEST);
 }
 
 /** The page from the top, or from `from`, cut where a person would stop to look. */
-async function shoot(page, name, from = "body") {
+async function shoot(page, name, from = "body", tallest = TALLEST) {
   if (!folder) return;
+  // What the toast says has been read by then.
+  await page.evaluate(() => document.getElementById("toast").classList.remove("shown"));
   // A full-page picture shows what lies below the fold too, which is loaded lazily otherwise.
   await page.evaluate(() => {
     for (const image of document.images) image.loading = "eager";
@@ -197,6 +234,6 @@ async function shoot(page, name, from = "body") {
   await page.waitForFunction(() => [...document.images].every((image) => image.hidden || image.complete));
   await page.evaluate(() => scrollTo({ top: 0, behavior: "instant" }));
   const { x, y, width, height } = await page.locator(from).boundingBox();
-  const clip = { x, y, width, height: Math.min(height, TALLEST) };
+  const clip = { x, y, width, height: Math.min(height, tallest) };
   await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true, clip, animations: "disabled" });
 }

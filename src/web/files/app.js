@@ -5,7 +5,7 @@ import * as datasets from "./datasets.js";
 import * as jobs from "./jobs.js";
 import * as review from "./review.js";
 import * as runs from "./runs.js";
-import { news, refreshDatasets, setOffline } from "./state.js";
+import { refreshDatasets, refreshModels, setOffline } from "./state.js";
 
 /** How often lists are read; a running job tells its changes itself, in between. */
 const INTERVAL = 4000;
@@ -17,7 +17,7 @@ async function refresh() {
   busy = true;
   try {
     await refreshDatasets();
-    await jobs.refresh();
+    await Promise.all([refreshModels(), jobs.refresh()]);
     setOffline(false);
   } catch {
     setOffline(true);
@@ -30,4 +30,3 @@ for (const section of [datasets, classify, jobs, review, runs]) section.mount();
 refresh();
 setInterval(refresh, INTERVAL);
 document.addEventListener("visibilitychange", refresh);
-news.addEventListener("model", () => refresh());

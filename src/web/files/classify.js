@@ -1,8 +1,8 @@
 /** A photo in, its classes as bars out. */
 
-import { all, call } from "./api.js";
-import { byId, command, count, curl, el, plural, setOptions, share } from "./dom.js";
-import { datasetName, news } from "./state.js";
+import { call, Problem } from "./api.js";
+import { byId, command, count, curl, el, plural, probability, say, setOptions, setText } from "./dom.js";
+import { datasetName, news, shared } from "./state.js";
 
 /** Bars shown; the rest is summed up in a line. */
 const BARS = 10;
@@ -32,20 +32,29 @@ export function mount() {
     zone.classList.remove("over");
     const [file] = event.dataTransfer.files;
     if (file) classify(file);
+    else say("That was no file: save the photo first, then drop it.", { failed: true });
   });
   document.addEventListener("paste", (event) => {
     const [file] = event.clipboardData.files;
     if (file) classify(file);
   });
-  news.addEventListener("model", listModels);
-  news.addEventListener("datasets", listModels, { once: true });
+  news.addEventListener("models", listModels);
 }
 
-async function listModels() {
-  const models = await all("/models").catch(() => []);
-  const name = (model) => `${datasetName(model.dataset_id)} (${model.classes.length} classes)`;
-  const active = models.filter((model) => model.active).map((model) => [model.id, name(model)]);
-  setOptions(byId("classify-model"), [["", "activated last"], ...active]);
+/** Offers the models that answer: the default one, and those that are active for another dataset. */
+function listModels() {
+  const active = shared.models.filter((model) => model.active);
+  const standard = active.find((model) => model.default);
+  const others = active.filter((model) => !model.default);
+  const name = (model) => datasetName(model.dataset_id);
+  const first = ["", standard ? name(standard) : "none"];
+  setOptions(byId("classify-model"), [first, ...others.map((model) => [model.id, name(model)])]);
+  byId("classify-model-label").hidden = others.length === 0;
+  const hint = byId("answer-hint");
+  if (!hint) return;
+  const ready = "The classes appear here, each with its probability.";
+  const waiting = "No model answers yet. When a training run has ended, use its model; then drop a photo.";
+  setText(hint, active.length > 0 ? ready : waiting);
 }
 
 async function classify(file) {
@@ -65,7 +74,11 @@ async function classify(file) {
   answer.replaceChildren(...content);
 }
 
-function ask(file) {
+async function ask(file) {
+  // A folder can be dropped like a file; only reading it tells.
+  await file.slice(0, 1).arrayBuffer().catch(() => {
+    throw new Problem({ detail: "is it a folder?", code: "unreadable" });
+  });
   const form = new FormData();
   form.append("image", file);
   return call("POST", "/classify", { query: { model: byId("classify-model").value }, body: form });
@@ -75,45 +88,47 @@ function showPhoto(file) {
   if (preview) URL.revokeObjectURL(preview);
   preview = URL.createObjectURL(file);
   const picture = byId("preview");
-  picture.onerror = () => {
-    picture.hidden = true;
-    byId("drop-text").hidden = false;
-  };
+  picture.onerror = () => showing(false);
   picture.src = preview;
   picture.alt = file.name || "The pasted photo";
-  picture.hidden = false;
-  byId("drop-text").hidden = true;
+  showing(true);
+}
+
+function showing(photo) {
+  byId("preview").hidden = !photo;
+  byId("drop-next").hidden = !photo;
+  byId("drop-text").hidden = photo;
 }
 
 function bars(answer) {
   const listed = answer.probabilities.slice(0, BARS);
   const rest = answer.probabilities.slice(BARS);
-  const rows = listed.map(({ class: name, probability }, at) => {
+  const rows = listed.map(({ class: name, probability: value }, at) => {
     const fill = el("span", { className: "fill" });
-    fill.style.width = `${probability * 100}%`;
+    fill.style.width = `${value * 100}%`;
     return el(
       "li",
       { className: at === 0 ? "first" : "" },
       el("span", { className: "bar-name" }, name),
       el("span", { className: "bar", attributes: { "aria-hidden": "true" } }, fill),
-      el("data", { value: String(probability) }, share(probability)),
+      el("data", { value: String(value) }, probability(value)),
     );
   });
   const others = rest.reduce((sum, item) => sum + item.probability, 0);
   const { decode, infer, total } = answer.timings_ms;
   return [
-    el("p", { className: "verdict" }, el("strong", {}, answer.class), ` ${share(answer.probability)}`),
+    el("p", { className: "verdict" }, answer.class),
     answer.unfamiliar
       ? el("p", { className: "note" }, "The model is unsure: the photo may show something else.")
       : null,
     el("ol", { className: "bars", attributes: { "aria-label": "Probabilities" } }, rows),
-    rest.length ? el("p", { className: "quiet" }, `${plural(rest.length, "other")}: ${share(others)}`) : null,
+    rest.length ? el("p", { className: "quiet" }, `${plural(rest.length, "other")}: ${probability(others)}`) : null,
     el(
       "p",
       { className: "quiet small" },
-      `Dataset ${answer.dataset} · ${total.toFixed(0)} ms (decoding ${decode.toFixed(1)}, network ${infer.toFixed(1)})`,
+      `${total.toFixed(0)} ms: decoding ${decode.toFixed(1)}, network ${infer.toFixed(1)}`,
       el("br"),
-      "Model ",
+      `Trained on ${answer.dataset}, model `,
       el("code", {}, answer.model_id),
     ),
   ].filter(Boolean);
@@ -129,17 +144,19 @@ function failure(problem, file) {
 }
 
 function explain(problem, file) {
-  const detail = el("p", {}, problem.message);
+  const detail = el("p", {}, sentence(problem.message));
   if (problem.code === "no_active_model") {
-    const how = el("p", {}, "Pick a run under ", el("a", { href: "#training" }, "Training runs"), " and use its model, or:");
+    const runs = el("a", { href: "#training" }, "Training runs");
+    const how = el("p", {}, "When a run under ", runs, " has ended, use its model there, or:");
     return { lead: "No model answers yet", help: el("div", {}, how, command(curl("/models/MODEL_ID/activate"))) };
   }
   if (problem.status === 0 && file.size > 10 * MEGABYTE) {
     const size = `${count(Math.round(file.size / MEGABYTE))} MB`;
     return { lead: "The upload broke off", help: `The photo has ${size}; the service takes 10 MB.` };
   }
+  if (problem.status === 0) return { lead: "The service does not answer", help: el("p", {}, "Is it running?") };
+  if (problem.code === "unreadable") return { lead: "This cannot be read", help: detail };
   const leads = {
-    0: "The service does not answer",
     413: "The photo is too large",
     415: "This is no picture that the service reads",
     422: "The picture cannot be used",
@@ -148,3 +165,6 @@ function explain(problem, file) {
   };
   return { lead: leads[problem.status] ?? "That did not work", help: detail };
 }
+
+/** The service's words as a sentence. */
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.?!]$/.test(text) ? "" : ".");

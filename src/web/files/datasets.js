@@ -40,7 +40,8 @@ function empty() {
   return [
     el("p", {}, "There is no dataset yet. Create one with its classes:"),
     command(curl("/datasets", body)),
-    el("p", { className: "quiet" }, "Or see the whole way at once: ", el("code", {}, "shipshape demo")),
+    el("p", {}, "Or see the whole way at once:"),
+    command("shipshape demo"),
   ];
 }
 
@@ -50,14 +51,8 @@ function create({ id, created_at }) {
   const totals = el("span", { className: "quiet" });
   const flagged = el("a", { href: "#review", onclick: () => choose(id) });
   const title = el("button", { type: "button", className: "link", onclick: () => choose(id) });
-  const body = el("tbody");
-  const head = ["Class", "Pictures", "References"].map((label) => el("th", { scope: "col" }, label));
-  const inside = el(
-    "div",
-    {},
-    el("table", {}, el("thead", {}, el("tr", {}, head)), body),
-    el("p", { className: "quiet small" }, "Created ", timeNode(created_at)),
-  );
+  const body = el("ul", { className: "classes plain" });
+  const inside = el("div", {}, body, el("p", { className: "quiet small" }, "Created ", timeNode(created_at)));
   const node = el(
     "div",
     { className: "dataset" },
@@ -83,12 +78,12 @@ function create({ id, created_at }) {
 const size = ({ counts }) => STATES.reduce((total, state) => total + counts[state], 0);
 
 function createClass() {
-  const name = el("th", { scope: "row" });
+  const name = el("strong");
   const parts = STATES.map((state) => el("span", { className: state }));
   const numbers = el("span", { className: "numbers" });
-  const references = el("td", { className: "references" });
+  const references = el("span", { className: "references" });
   const stack = el("div", { className: "stack", attributes: { "aria-hidden": "true" } }, parts);
-  const node = el("tr", {}, name, el("td", {}, stack, numbers), references);
+  const node = el("li", {}, el("div", { className: "class-head" }, name, numbers, references), stack);
   const update = (one) => {
     setText(name, one.name);
     name.title = one.phrases.join(", ");
@@ -97,7 +92,7 @@ function createClass() {
     });
     const told = STATES.filter((state) => state === "accepted" || one.counts[state] > 0);
     setText(numbers, told.map((state) => `${count(one.counts[state])} ${state}`).join(" · "));
-    setText(references, one.references ? count(one.references) : "none");
+    setText(references, one.references ? plural(one.references, "reference") : "no reference");
     references.classList.toggle("missing", one.references === 0);
     references.title = one.references ? "" : "The tags check needs a reference picture of the class";
   };

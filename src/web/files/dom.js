@@ -55,15 +55,29 @@ export function setOptions(select, options) {
   if (options.some(([key]) => key === value)) select.value = value;
 }
 
-/** A shell command to copy. */
-export const command = (text) => el("pre", { tabIndex: 0 }, el("code", {}, text));
+/** A shell command to copy; browsers copy by button on safe origins only, which includes this machine's. */
+export function command(text) {
+  const copy = el("button", { type: "button", className: "small copy" }, "Copy");
+  copy.addEventListener("click", async () => {
+    const copied = await navigator.clipboard.writeText(text).then(() => true, () => false);
+    if (copied) copy.textContent = "Copied";
+    else say("The browser forbids it: select the text and copy it.", { failed: true });
+  });
+  return el(
+    "div",
+    { className: "command" },
+    el("pre", { tabIndex: 0 }, el("code", {}, text)),
+    navigator.clipboard ? copy : null,
+  );
+}
 
 /** The command that posts `body` to this service. */
 export function curl(path, body) {
-  const start = `curl -X POST ${location.origin}${path}`;
-  if (body === undefined) return start;
-  const quoted = JSON.stringify(body).replaceAll("'", "'\\''");
-  return `${start} \\\n  -H 'content-type: application/json' \\\n  -d '${quoted}'`;
+  const address = `${location.origin}${path}`;
+  if (body === undefined) return `curl -X POST ${address}`;
+  // On one line, with spaces to break it at.
+  const text = JSON.stringify(body, null, 1).replace(/\n\s*/g, " ");
+  return `curl ${address} --json \\\n  '${text.replaceAll("'", "'\\''")}'`;
 }
 
 const number = new Intl.NumberFormat("en");
@@ -78,6 +92,13 @@ export const count = (value) => number.format(value);
 
 /** A fraction as `97.3%`. */
 export const share = (value) => percent.format(value);
+
+/** A probability as `97.3%`; what is not quite certain is not shown as certain. */
+export function probability(value) {
+  if (value < 1 && value >= 0.9995) return ">99.9%";
+  if (value > 0 && value < 0.0005) return "<0.1%";
+  return share(value);
+}
 
 /** `3 pictures`, `1 picture`. */
 export const plural = (value, word) => `${count(value)} ${word}${value === 1 ? "" : "s"}`;

@@ -11,7 +11,10 @@ const STOPPED = {
   parse_drift: "the source's pages have changed and cannot be read",
 };
 
-/** Each kind of job by its path: its name, what it is about, and what came of it as `[words, tone]` pairs. */
+/**
+ * Each kind of job by its path: its name, what it is about, how far it is where that is no plain count, and what came
+ * of it as `[words, tone]` pairs.
+ */
 export const KINDS = {
   "scrape-jobs": {
     name: "Scrape",
@@ -26,7 +29,7 @@ export const KINDS = {
   },
   "cleaning-jobs": {
     name: "Clean",
-    about: (job) => `${job.checks.join(", ")}${job.dry_run ? " (dry run)" : ""}`,
+    about: (job) => `${job.checks.map(spaced).join(", ")}${job.dry_run ? " (dry run)" : ""}`,
     results: cleaned,
     ended: (job) => job.undone_at && "Undone: everything that it moved came back",
   },
@@ -43,25 +46,27 @@ export const KINDS = {
   "training-runs": {
     name: "Train",
     about: (job) => `${job.recipe.conv.join("-")} at ${job.recipe.image_size} px, seed ${job.seed}`,
+    far: remaining,
     results: trained,
   },
 };
 
-const TONES = { stored: "good", duplicate: "", failed: "bad", rejected: "warn", skipped: "" };
+const spaced = (name) => name.replaceAll("_", " ");
 
 function outcomes(counts) {
   const listed = Object.entries(counts).sort(([, one], [, other]) => other - one);
   return listed.map(([outcome, many]) => {
     const [kind, why] = outcome.split(":");
-    const words = why ? `${kind}: ${why.replaceAll("_", " ")}` : kind;
-    return [`${count(many)} ${words}`, TONES[kind] ?? ""];
+    const words = why ? `${kind}: ${spaced(why)}` : kind;
+    // The web is full of dead links: only what was won stands out.
+    return [`${count(many)} ${words}`, kind === "stored" ? "good" : ""];
   });
 }
 
 function cleaned(job) {
   const { passed, flagged, unscannable } = job.counts;
   const by = Object.entries(job.by_check).filter(([, tally]) => tally.flagged > 0);
-  const checks = by.map(([check, tally]) => `${check.replaceAll("_", " ")} ${count(tally.flagged)}`);
+  const checks = by.map(([check, tally]) => `${spaced(check)} ${count(tally.flagged)}`);
   const results = [
     [`${count(passed)} passed`, "good"],
     [`${count(flagged)} flagged${checks.length ? ` (${checks.join(", ")})` : ""}`, flagged ? "warn" : ""],
@@ -69,6 +74,16 @@ function cleaned(job) {
   if (unscannable) results.push([`${count(unscannable)} unscannable`, "bad"]);
   if (job.cost_usd) results.push([`$${job.cost_usd.toFixed(2)} to the tagger`, ""]);
   return results;
+}
+
+/** How long it takes still, once its pace is known. */
+function remaining(job) {
+  const { done, total } = job.progress;
+  if (job.status !== "running" || !(done > total / 50)) return "";
+  const elapsed = (Date.now() - new Date(job.started_at)) / 1000;
+  const left = (elapsed * (total - done)) / done;
+  if (left < 90) return `about ${Math.max(10, Math.round(left / 10) * 10)} s left`;
+  return left < 5400 ? `about ${Math.round(left / 60)} min left` : `about ${Math.round(left / 3600)} h left`;
 }
 
 function trained(job) {

@@ -109,11 +109,12 @@ function show() {
 
 function empty() {
   const dataset = shared.datasets[0];
+  if (!dataset) return [el("p", {}, "Searches, imports, checks and training show here how far they are.")];
   const body = {
-    dataset_id: dataset?.id ?? "DATASET_ID",
-    class: dataset?.classes[0]?.name ?? "zumwalt",
+    dataset_id: dataset.id,
+    class: dataset.classes[0]?.name ?? "CLASS",
     source: "bing",
-    phrase: dataset?.classes[0]?.phrases[0] ?? "zumwalt destroyer",
+    phrase: dataset.classes[0]?.phrases[0] ?? "what to search for",
     limit: 500,
   };
   return [el("p", {}, "No job yet. Look for pictures of a class:"), command(curl("/scrape-jobs", body))];
@@ -130,18 +131,19 @@ function create({ kind }) {
   const ended = el("p", { className: "quiet small" });
   const error = el("p", { className: "error" });
   const act = el("button", { type: "button", className: "small" });
+  const way = el("div", { className: "job-bar" }, bar, done, act);
   const node = el(
     "li",
     { className: "job" },
     el("div", { className: "job-head" }, el("strong", {}, KINDS[kind].name), about, status),
-    el("div", { className: "job-bar" }, bar, done, act),
+    way,
     results,
     ended,
     error,
     el("p", { className: "small job-foot" }, dataset, when),
   );
   act.addEventListener("click", () => control(rows.get(node.dataset.id).item, act));
-  const row = { node, parts: { about, status, dataset, when, bar, done, results, ended, error, act } };
+  const row = { node, parts: { way, about, status, dataset, when, bar, done, results, ended, error, act } };
   row.update = (item) => {
     row.item = item;
     node.dataset.id = item.id;
@@ -151,7 +153,7 @@ function create({ kind }) {
 }
 
 function update({ node, parts }, { kind, job }) {
-  const { name, about, results, ended } = KINDS[kind];
+  const { name, about, far, results, ended } = KINDS[kind];
   node.className = `job ${job.status}`;
   setText(parts.about, about(job));
   setText(parts.status, job.status);
@@ -160,13 +162,16 @@ function update({ node, parts }, { kind, job }) {
     parts.when.dataset.time = job.created_at;
     parts.when.replaceChildren(timeNode(job.created_at));
   }
+  // A full bar says nothing that the status does not say.
+  parts.way.hidden = job.status === "succeeded";
   const { done, total } = job.progress;
   if (total > 0) {
     parts.bar.max = total;
     parts.bar.value = done;
   } else if (active(job)) parts.bar.removeAttribute("value");
   else parts.bar.value = job.status === "succeeded" ? 1 : 0;
-  setText(parts.done, total > 0 ? `${count(done)} of ${count(total)}` : "");
+  const steps = total > 0 ? `${count(done)} of ${count(total)}` : "";
+  setText(parts.done, far ? far(job) : steps);
   const words = results(job);
   const text = JSON.stringify(words);
   if (parts.results.dataset.words !== text) {
@@ -175,9 +180,8 @@ function update({ node, parts }, { kind, job }) {
   }
   setText(parts.ended, ended?.(job) || "");
   setText(parts.error, job.error ? `${job.error.message || job.error.code} (${job.error.code})` : "");
-  const verb = active(job) ? "Cancel" : job.status === "succeeded" ? "" : "Retry";
+  const verb = active(job) ? "Cancel" : "Retry";
   setText(parts.act, verb);
-  parts.act.classList.toggle("absent", !verb);
   parts.act.setAttribute("aria-label", `${verb} ${name}: ${about(job)}`);
 }
 

@@ -3,6 +3,7 @@
 import { all, get, post } from "./api.js";
 import { byId, command, count, curl, el, plural, say, setOptions, setText } from "./dom.js";
 import { Grid } from "./grid.js";
+import { reason } from "./reasons.js";
 import { currentDataset, news, refreshDatasets, shared } from "./state.js";
 
 const PAGE = 48;
@@ -99,7 +100,7 @@ async function counts() {
   const dataset = currentDataset();
   const names = dataset?.classes.map(({ name }) => name) ?? [];
   setOptions(byId("review-class"), [["", "all"], ...names.map((name) => [name, name])]);
-  setOptions(byId("reclass"), [["", "a class …"], ...names.map((name) => [name, name])]);
+  setOptions(byId("reclass"), [["", "Move to …"], ...names.map((name) => [name, name])]);
   const held = dataset?.classes.reduce((sum, one) => sum + one.counts.flagged, 0) ?? 0;
   setText(byId("review-count"), held ? count(held) : "");
   settle();
@@ -121,6 +122,9 @@ function settle() {
   const none = byId("review-empty");
   none.hidden = grid.items.length > 0;
   byId("grid-help").hidden = grid.items.length === 0;
+  // With nothing to decide about, only what can be taken back needs the buttons.
+  byId("decisions").hidden = grid.items.length === 0 && past.length === 0;
+  byId("filters").hidden = grid.items.length === 0 && !filtered();
   if (grid.items.length === 0 && shared.datasets) none.replaceChildren(...empty());
   controls();
 }
@@ -128,21 +132,19 @@ function settle() {
 function empty() {
   if (filtered()) return [el("p", { className: "quiet" }, "No flagged picture fits these filters.")];
   const dataset = currentDataset();
-  const checked = dataset && byId("review-check").options.length > 1;
+  const checked = byId("review-check").options.length > 1;
+  if (!dataset) return [el("p", { className: "quiet" }, "Pictures that look wrong wait here for your decision.")];
   const text = checked ? "Nothing is waiting for you. Checks put pictures here that look wrong:" :
     "No picture is flagged. Let the checks look for wrong ones:";
   const body = {
-    dataset_id: dataset?.id ?? "DATASET_ID",
+    dataset_id: dataset.id,
     checks: ["undecodable", "too_small", "exact_duplicate", "near_duplicate", "tags"],
   };
   return [el("p", {}, text), command(curl("/cleaning-jobs", body))];
 }
 
 function tile(image) {
-  const reasons = image.verdicts.filter(({ outcome, dry_run }) => !dry_run && outcome === "flagged");
-  const why = reasons.map(({ check, reason }) =>
-    el("span", { className: "why", title: reason }, el("b", {}, check.replaceAll("_", " ")), ` ${reason}`),
-  );
+  const flags = image.verdicts.filter(({ outcome, dry_run }) => !dry_run && outcome === "flagged");
   const picture = el("img", {
     loading: "lazy",
     decoding: "async",
@@ -150,13 +152,14 @@ function tile(image) {
     src: `/images/${image.id}/thumbnail`,
     draggable: false,
   });
+  const size = el("span", { className: "size" }, `${image.width} × ${image.height}`);
   return [
     el("span", { className: "frame" }, picture, el("span", { className: "tick", attributes: { "aria-hidden": "true" } }, "✓")),
     el(
       "span",
       { className: "caption" },
-      el("span", { className: "tile-head" }, el("strong", {}, image.class), ` ${image.width} × ${image.height}`),
-      why.length ? why : el("span", { className: "why" }, "No check names a reason."),
+      el("span", { className: "tile-head" }, el("strong", {}, image.class), " ", size),
+      flags.length ? flags.map(reason) : el("span", { className: "why" }, "No check names a reason."),
     ),
   ];
 }
@@ -167,7 +170,7 @@ function controls() {
   byId("undo").disabled = busy || past.length === 0;
   byId("select-all").disabled = !grid || grid.items.length === 0;
   const selected = grid?.selected ?? 0;
-  const text = selected ? `${count(selected)} selected` : targets ? "The picture in focus" : "Nothing selected";
+  const text = selected ? `${count(selected)} selected` : targets ? "1 in focus" : "None selected";
   setText(byId("selection"), text);
 }
 

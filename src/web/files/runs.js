@@ -1,24 +1,24 @@
 /** Training runs of the chosen dataset: curve, accuracies, and the model of each. */
 
 import { all, get, post } from "./api.js";
-import { byId, command, curl, el, plural, say, setOptions, share } from "./dom.js";
+import { Curve } from "./curve.js";
+import { byId, command, curl, el, say, setOptions, setText, share } from "./dom.js";
 import { active } from "./jobs.js";
-import { currentDataset, news, shared, tell } from "./state.js";
+import { currentDataset, news, refreshModels, shared } from "./state.js";
 
 let runs = [];
-let models = [];
 let turn = 0;
 let parts = null;
 
 export function mount() {
   byId("run-picker").addEventListener("change", show);
   news.addEventListener("dataset", load);
+  news.addEventListener("models", () => parts && show());
   news.addEventListener("datasets", () => shared.datasets.length === 0 && show(), { once: true });
   news.addEventListener("job", ({ detail: { kind, job } }) => {
     if (kind !== "training-runs" || job.dataset_id !== shared.current) return;
     const known = runs.findIndex((run) => run.id === job.id);
-    const published = job.model_id && runs[known]?.model_id !== job.model_id;
-    if (known < 0 || published) load();
+    if (known < 0) load();
     else {
       runs[known] = job;
       show();
@@ -29,11 +29,10 @@ export function mount() {
 async function load() {
   const mine = ++turn;
   if (!shared.current) return;
-  const query = { dataset_id: shared.current };
   try {
-    const found = await Promise.all([all("/training-runs", query), all("/models", query)]);
+    const found = await all("/training-runs", { dataset_id: shared.current });
     if (mine !== turn) return;
-    [runs, models] = found;
+    runs = found;
     show();
   } catch (problem) {
     if (mine === turn) say(problem.message, { failed: true });
@@ -43,7 +42,7 @@ async function load() {
 const label = (run) => {
   const time = new Date(run.created_at).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
   const result = run.test_accuracy != null ? `test ${share(run.test_accuracy)}` : run.status;
-  return `${time} · ${run.recipe.conv.join("-")} · ${result}`;
+  return `${result} · ${run.recipe.conv.join("-")} · ${time}`;
 };
 
 function show() {
@@ -61,14 +60,15 @@ function show() {
 
 function empty() {
   const dataset = currentDataset();
-  const id = dataset?.id ?? "DATASET_ID";
-  const freeze = curl(`/datasets/${id}/snapshots`, { test_fraction: 0.2, seed: 1 });
+  if (!dataset) return [el("p", { className: "quiet" }, "Each run shows its learning curve here.")];
+  const freeze = curl(`/datasets/${dataset.id}/snapshots`, { test_fraction: 0.2, seed: 1 });
   const train = curl("/training-runs", { snapshot_id: "SNAPSHOT_ID", seed: 1, recipe: { epochs: 20 } });
-  return [el("p", {}, "No training run yet. Freeze the dataset, then train on the snapshot:"), command(freeze), command(train)];
+  const first = el("p", {}, "No training run yet. Freeze the dataset, then train on the snapshot:");
+  return [first, command(freeze), command(train)];
 }
 
 function build() {
-  const curve = el("img", { width: 720, height: 420, className: "curve" });
+  const curve = new Curve();
   const figures = el("dl", { className: "figures" });
   const recipe = el("p", { className: "quiet small" });
   const error = el("p", { className: "error" });
@@ -76,6 +76,7 @@ function build() {
   const state = el("span", { className: "quiet" });
   const body = el("tbody");
   const head = ["Epoch", "Train", "Test", "Running", "Test loss", "Seconds"];
+  const picture = el("a", { className: "small" }, "The curve as a picture");
   const table = el(
     "details",
     {},
@@ -83,31 +84,36 @@ function build() {
     el("div", { className: "scroll", tabIndex: 0, attributes: { role: "region", "aria-label": "Epochs" } },
       el("table", {}, el("thead", {}, el("tr", {}, head.map((text) => el("th", { scope: "col" }, text)))), body)),
   );
-  byId("run").replaceChildren(figures, curve, recipe, error, el("p", { className: "use" }, use, state), table);
-  return { curve, figures, recipe, error, use, state, body, last: null };
+  const model = el("p", { className: "use" }, use, state);
+  byId("run").replaceChildren(figures, curve.node, recipe, error, model, el("div", { className: "more-of-it" }, table, picture));
+  return { curve, figures, recipe, error, use, state, body, picture, shown: "", last: null };
 }
 
 function update(run) {
-  const { curve, recipe, error, use, state } = parts;
-  const source = `/training-runs/${run.id}/curve.svg?epoch=${run.epoch}`;
-  if (curve.getAttribute("src") !== source) {
-    curve.src = source;
-    curve.alt = `Accuracy over ${plural(run.epoch, "epoch")}`;
-    parts.last = parts.last?.run === run.id ? parts.last : null;
+  const { recipe, error, use, state } = parts;
+  const wanted = `${run.id} ${run.epoch}`;
+  if (parts.shown !== wanted) {
+    parts.shown = wanted;
+    parts.picture.href = `/training-runs/${run.id}/curve.svg`;
+    if (parts.last?.run !== run.id) {
+      parts.last = null;
+      parts.curve.show([], run.epochs);
+    }
     epochs(run);
   }
   const { conv, dense, dropout, image_size, batch_size, learning_rate } = run.recipe;
-  recipe.textContent =
+  const words =
     `Convolutions ${conv.join("-")}, dense ${dense.join("-") || "none"}, dropout ${dropout.join(", ") || "none"}, ` +
     `${image_size} px, batches of ${batch_size}, learning rate ${learning_rate}, seed ${run.seed}`;
-  error.textContent = run.error ? `${run.error.message || run.error.code} (${run.error.code})` : "";
-  const model = models.find((model) => model.id === run.model_id);
-  use.hidden = !run.model_id;
-  use.disabled = Boolean(model?.default);
+  setText(recipe, words);
+  setText(error, run.error ? `${run.error.message || run.error.code} (${run.error.code})` : "");
+  const model = shared.models?.find((model) => model.id === run.model_id);
+  use.hidden = !run.model_id || Boolean(model?.default);
   use.dataset.model = run.model_id ?? "";
   const answers = model?.active ? "It answers when the dataset is named." : "";
   const idle = active(run) ? "The model comes at the end of the run." : "";
-  state.textContent = model?.default ? "It answers now." : answers || idle;
+  setText(state, model?.default ? "Its model answers the photos." : answers || idle);
+  state.classList.toggle("answering", Boolean(model?.default));
   figures(run);
 }
 
@@ -129,8 +135,9 @@ function figures(run) {
 
 async function epochs(run) {
   const { items } = await get(`/training-runs/${run.id}/epochs`).catch(() => ({ items: [] }));
-  // Another run may have been picked meanwhile.
-  if (!parts || byId("run-picker").value !== run.id) return;
+  // Another run may have been picked meanwhile, or another epoch have ended.
+  if (!parts || parts.shown !== `${run.id} ${run.epoch}`) return;
+  parts.curve.show(items, run.epochs);
   const row = (one) => [
     one.epoch,
     share(one.train_accuracy),
@@ -151,10 +158,9 @@ async function activate() {
   try {
     await post(`/models/${use.dataset.model}/activate`);
     say("This model answers from now on.");
-    tell("model");
-    await load();
+    await refreshModels();
   } catch (problem) {
-    use.disabled = false;
     say(problem.message, { failed: true });
   }
+  use.disabled = false;
 }

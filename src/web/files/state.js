@@ -5,7 +5,7 @@ import { byId } from "./dom.js";
 
 /**
  * Fires `datasets` (list or counts changed), `dataset` (another one was chosen), `job` (a job changed; detail
- * `{kind, job}`), `model` (another model answers).
+ * `{kind, job}`), `models` (a model came, went, or answers now).
  */
 export const news = new EventTarget();
 
@@ -14,6 +14,8 @@ export const tell = (name, detail) => news.dispatchEvent(new CustomEvent(name, {
 export const shared = {
   /** All datasets, newest first; null until they are known. */
   datasets: null,
+  /** Models, newest first; null until they are known. */
+  models: null,
   /** Id of the chosen dataset, or null. */
   current: new URL(location.href).searchParams.get("dataset"),
 };
@@ -60,6 +62,14 @@ async function read() {
     tell("dataset");
   }
   tell("datasets");
+}
+
+/** Reads the models anew. */
+export async function refreshModels() {
+  const models = await all("/models", {}, 200);
+  const same = JSON.stringify(models) === JSON.stringify(shared.models);
+  shared.models = models;
+  if (!same) tell("models");
 }
 
 /** Shows or hides the line that says the service is away. */
