@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use aws_sdk_s3::config::Credentials;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
@@ -70,7 +71,8 @@ impl App {
             Some(spec) => spec.clone(),
             None => data.join("blobs").to_string_lossy().into_owned(),
         };
-        let app = Arc::new(Self::build(config, pool, Blobs::open(&spec).await?, metrics).await?);
+        let blobs = Blobs::open(&spec, bucket_keys(&config)).await?;
+        let app = Arc::new(Self::build(config, pool, blobs, metrics).await?);
         Ok(Started { app, embedded })
     }
 
@@ -95,6 +97,13 @@ impl App {
         let terms = Terms { interval, price_usd: self.config.rekognition_price };
         Labeller::new(&self.pool, &self.tagger, job, terms, stop)
     }
+}
+
+/// Keys of the bucket, where it has its own.
+fn bucket_keys(config: &Config) -> Option<Credentials> {
+    let id = config.s3_access_key_id.as_ref()?;
+    let secret = config.s3_secret_access_key.as_ref()?.expose_secret();
+    Some(Credentials::new(id, secret, None, None, "shipshape"))
 }
 
 /// Downloads by the settings; the turns of the hosts are shared by all processes on the database.

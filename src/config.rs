@@ -30,6 +30,17 @@ pub struct Config {
     /// Where pictures and models lie: a directory or `s3://bucket/prefix` [default: in the data directory].
     #[arg(long, env = "SHIPSHAPE_BLOBS")]
     pub blobs: Option<String>,
+    /// Access key of the bucket alone, where it is not at AWS while Rekognition is.
+    #[arg(long, env = "SHIPSHAPE_S3_ACCESS_KEY_ID", requires = "s3_secret_access_key")]
+    pub s3_access_key_id: Option<String>,
+    /// Secret of that key.
+    #[arg(
+        long,
+        env = "SHIPSHAPE_S3_SECRET_ACCESS_KEY",
+        hide_env_values = true,
+        requires = "s3_access_key_id"
+    )]
+    pub s3_secret_access_key: Option<SecretString>,
     /// Base URL of Bing.
     #[arg(long, env = "SHIPSHAPE_BING_URL", default_value = "https://www.bing.com")]
     pub bing_url: url::Url,

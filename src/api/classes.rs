@@ -15,12 +15,17 @@ use super::datasets::{load, taken};
 use super::extract::{Json, Path};
 use super::problem::{Failures, Problem};
 use crate::app::App;
+use crate::cleaning::review;
 use crate::dataset::{self, Dataset, NewClass};
 use crate::db::{ClassId, DatasetId};
+use crate::scrape;
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(add_class)).routes(routes!(change_class, remove_class))
+    OpenApiRouter::new()
+        .routes(routes!(add_class))
+        .routes(routes!(change_class, remove_class))
+        .routes(routes!(merge_class))
 }
 
 /// Add a class.
@@ -103,7 +108,7 @@ async fn change_class(
     load(&app, id).await.map(axum::Json)
 }
 
-/// Remove a class that holds no image.
+/// Remove a class that no image, search or review names; merge one that has a history.
 #[utoipa::path(
     delete, path = "/datasets/{id}/classes/{class}", tag = "datasets", operation_id = "remove_class",
     params(
@@ -123,5 +128,53 @@ async fn remove_class(
     if dataset::remove_class(&app.pool, class).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
-    Err(Problem::Conflict("class_in_use", "images still have this class".into()))
+    let detail =
+        "images (deleted ones too), searches or reviews have this class: merge it into another one";
+    Err(Problem::Conflict("class_in_use", detail.into()))
+}
+
+/// Where a class goes.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ClassMerge {
+    /// Name of the class that takes everything over.
+    #[garde(skip)]
+    into: String,
+}
+
+/// Merge a class into another one of the dataset: its images, references, searches and reviews become the other's.
+#[utoipa::path(
+    post, path = "/datasets/{id}/classes/{class}/merge", tag = "datasets",
+    operation_id = "merge_class",
+    params(
+        ("id" = DatasetId, Path, description = "The dataset"),
+        ("class" = String, Path, description = "Name of the class that ends"),
+    ),
+    request_body = ClassMerge,
+    responses(
+        (status = 200, description = "The dataset without the class", body = Dataset),
+        Failures,
+    )
+)]
+async fn merge_class(
+    State(app): State<Arc<App>>,
+    Path((id, class)): Path<(DatasetId, String)>,
+    Json { value: ClassMerge { into }, .. }: Json<ClassMerge>,
+) -> Result<axum::Json<Dataset>, Problem> {
+    let from = class_id(&app, id, &class).await?;
+    let unknown = || Problem::invalid("into", format!("there is no class {into:?}"));
+    let into = dataset::find_class(&app.pool, id, &into).await?.ok_or_else(unknown)?;
+    if into == from {
+        return Err(Problem::invalid("into", "must be another class"));
+    }
+    let mut transaction = app.pool.begin().await?;
+    dataset::merge_class(&mut transaction, from, into).await?;
+    scrape::move_jobs(&mut *transaction, from, into).await?;
+    review::move_class(&mut transaction, from, into).await?;
+    if !dataset::remove_class(&mut *transaction, from).await? {
+        let detail = "the class was used meanwhile: merge it once more";
+        return Err(Problem::Conflict("class_in_use", detail.into()));
+    }
+    transaction.commit().await?;
+    load(&app, id).await.map(axum::Json)
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use aws_sdk_s3::config::Credentials;
 use bytes::Bytes;
 
 pub use key::Key;
@@ -39,10 +40,12 @@ pub enum Blobs {
 }
 
 impl Blobs {
-    /// Opens what `spec` names: `s3://bucket/prefix`, with the usual AWS variables, or a directory, made if absent.
-    pub async fn open(spec: &str) -> anyhow::Result<Self> {
+    /// Opens what `spec` names: `s3://bucket/prefix`, with these credentials or those of AWS's usual chain, or a
+    /// directory, made if absent.
+    pub async fn open(spec: &str, credentials: Option<Credentials>) -> anyhow::Result<Self> {
         if spec.starts_with("s3://") {
-            return Ok(Self::S3(S3::open(Settings::parse(spec)?).await?));
+            let settings = Settings { credentials, ..Settings::parse(spec)? };
+            return Ok(Self::S3(S3::open(settings).await?));
         }
         if let Some((scheme, _)) = spec.split_once("://") {
             bail!(

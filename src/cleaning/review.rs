@@ -221,3 +221,26 @@ pub async fn find(executor: impl PgExecutor<'_>, id: ReviewId) -> sqlx::Result<O
     let filter = ReviewFilter { id: Some(id), ..ReviewFilter::default() };
     Ok(list(executor, &filter, 1).await?.pop())
 }
+
+/// Makes what was decided about a class be about another one.
+pub async fn move_class(
+    connection: &mut PgConnection,
+    from: ClassId,
+    into: ClassId,
+) -> sqlx::Result<()> {
+    query!(
+        "update reviews set class_id = $2 where class_id = $1",
+        from as ClassId,
+        into as ClassId,
+    )
+    .execute(&mut *connection)
+    .await?;
+    query!(
+        "update review_images set previous_class_id = $2 where previous_class_id = $1",
+        from as ClassId,
+        into as ClassId,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

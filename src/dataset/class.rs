@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgExecutor, query, query_scalar};
 use utoipa::ToSchema;
 
+use super::{image, import, reference, sighting};
 use crate::db::{ClassId, DatasetId};
 
 /// One label of a dataset.
@@ -119,7 +120,29 @@ pub async fn update(
     }
 }
 
-/// Removes a class that holds no image; false when images still have it.
+/// Gives another class of the dataset all that this one has: images, sightings, references, archives, phrases.
+pub async fn merge(
+    connection: &mut PgConnection,
+    from: ClassId,
+    into: ClassId,
+) -> sqlx::Result<()> {
+    image::move_class(&mut *connection, from, into).await?;
+    sighting::move_class(&mut *connection, from, into).await?;
+    reference::move_class(&mut *connection, from, into).await?;
+    import::move_class(&mut *connection, from, into).await?;
+    query!(
+        "update classes c set phrases = array(
+             select distinct p from unnest(c.phrases || o.phrases) as p order by p)
+         from classes o where c.id = $2 and o.id = $1",
+        from as ClassId,
+        into as ClassId,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Removes a class that nothing names; false when images, searches or reviews do.
 pub async fn remove(executor: impl PgExecutor<'_>, id: ClassId) -> sqlx::Result<bool> {
     let removed =
         query!("delete from classes where id = $1", id as ClassId).execute(executor).await;

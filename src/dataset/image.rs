@@ -247,3 +247,19 @@ pub async fn delete_everywhere(
     }
     Ok(images)
 }
+
+/// Moves all images of a class to another one.
+pub(super) async fn move_class(
+    executor: impl PgExecutor<'_>,
+    from: ClassId,
+    into: ClassId,
+) -> sqlx::Result<()> {
+    query!(
+        "update images set class_id = $2 where class_id = $1",
+        from as ClassId,
+        into as ClassId,
+    )
+    .execute(executor)
+    .await?;
+    Ok(())
+}

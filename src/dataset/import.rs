@@ -180,6 +180,22 @@ pub async fn finish(
     Ok(finished.rows_affected() == 1)
 }
 
+/// Moves all jobs of a class to another one.
+pub(super) async fn move_class(
+    executor: impl PgExecutor<'_>,
+    from: ClassId,
+    into: ClassId,
+) -> sqlx::Result<()> {
+    query!(
+        "update import_jobs set class_id = $2 where class_id = $1",
+        from as ClassId,
+        into as ClassId,
+    )
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
 /// Queues a failed or cancelled job again; false when it is neither.
 pub async fn reopen(executor: impl PgExecutor<'_>, id: ImportJobId) -> sqlx::Result<bool> {
     let reopened = query!(

@@ -14,7 +14,9 @@ pub use image::{Image, ImageFilter, ImageState};
 pub use ingest::{Admission, Arrival, Origin};
 
 pub use self::class::{NameTaken, printable, update as update_class};
-pub use self::class::{add as add_class, find as find_class, remove as remove_class};
+pub use self::class::{
+    add as add_class, find as find_class, merge as merge_class, remove as remove_class,
+};
 pub use self::deposit::{REMOVE, Removal, lock_address, removal_task, remove_unless_wanted};
 pub use self::image::{
     delete as delete_image, delete_everywhere, find as find_image, list as list_images, set_class,

@@ -84,3 +84,21 @@ pub async fn list(
     .fetch_all(executor)
     .await
 }
+
+/// Moves all references of a class to another one; what both have stays once.
+pub(super) async fn move_class(
+    executor: impl PgExecutor<'_>,
+    from: ClassId,
+    into: ClassId,
+) -> sqlx::Result<()> {
+    query!(
+        "with moved as (delete from class_references where class_id = $1 returning sha256)
+         insert into class_references (class_id, sha256) select $2, sha256 from moved
+         on conflict do nothing",
+        from as ClassId,
+        into as ClassId,
+    )
+    .execute(executor)
+    .await?;
+    Ok(())
+}

@@ -69,3 +69,19 @@ pub async fn list(executor: impl PgExecutor<'_>, image: ImageId) -> sqlx::Result
     .fetch_all(executor)
     .await
 }
+
+/// Moves all sightings of a class to another one.
+pub(super) async fn move_class(
+    executor: impl PgExecutor<'_>,
+    from: ClassId,
+    into: ClassId,
+) -> sqlx::Result<()> {
+    query!(
+        "update sightings set class_id = $2 where class_id = $1",
+        from as ClassId,
+        into as ClassId,
+    )
+    .execute(executor)
+    .await?;
+    Ok(())
+}

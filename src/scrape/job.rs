@@ -365,6 +365,22 @@ pub async fn reopen(executor: impl PgExecutor<'_>, id: ScrapeJobId) -> sqlx::Res
     Ok(reopened.rows_affected() == 1)
 }
 
+/// Moves all jobs of a class to another one.
+pub async fn move_class(
+    executor: impl PgExecutor<'_>,
+    from: ClassId,
+    into: ClassId,
+) -> sqlx::Result<()> {
+    query!(
+        "update scrape_jobs set class_id = $2 where class_id = $1",
+        from as ClassId,
+        into as ClassId,
+    )
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
 /// Kind of the task that asks for the next pages of a job.
 pub const SEARCH: &str = "scrape_search";
 

@@ -19,6 +19,6 @@ pub use self::candidate::{
 };
 pub use self::job::{
     count_missing, count_stored, find as find_job, find_dataset, find_search, finish as finish_job,
-    insert as insert_job, list as list_jobs, lock as lock_job, reopen as reopen_job,
-    start as start_job, turn_page,
+    insert as insert_job, list as list_jobs, lock as lock_job, move_class as move_jobs,
+    reopen as reopen_job, start as start_job, turn_page,
 };

@@ -16,6 +16,9 @@ const CHUNK: usize = 128;
 /// Reads at a time.
 const READS: usize = 16;
 
+/// Most bytes of pixels: above it, the run is refused before it takes the machine's memory.
+const MAX_BYTES: u64 = 16 << 30;
+
 /// Why a snapshot's pictures did not come into memory.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -25,6 +28,9 @@ pub enum LoadError {
     /// The bytes are there and are no longer the picture that they were.
     #[error("the picture {0} cannot be read: {1}")]
     Unreadable(Sha256, String),
+    /// They would not fit into memory.
+    #[error("{0} pictures of this size take more than 16 GiB of memory: choose a smaller image_size")]
+    TooMany(usize),
     /// The blob store or the database does not answer.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
@@ -47,6 +53,9 @@ pub async fn load(
     members: &[Member],
     size: u32,
 ) -> Result<(ImageSet, ImageSet), LoadError> {
+    if members.len() as u64 * u64::from(size).pow(2) * 3 > MAX_BYTES {
+        return Err(LoadError::TooMany(members.len()));
+    }
     let (mut train, mut test) = (Collected::default(), Collected::default());
     for chunk in members.chunks(CHUNK) {
         let reads: Vec<_> = chunk.iter().map(|member| read(source, member)).collect();

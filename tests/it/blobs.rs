@@ -21,7 +21,7 @@ async fn stand_in() -> (S3StandIn, Blobs) {
 async fn stores() -> (Vec<Blobs>, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("made/when absent");
-    let local = Blobs::open(path.to_str().unwrap()).await.unwrap();
+    let local = Blobs::open(path.to_str().unwrap(), None).await.unwrap();
     let bucket = match std::env::var("SHIPSHAPE_TEST_S3") {
         Ok(endpoint) => {
             open(&endpoint, &format!("t e/{}", Uuid::now_v7()), Duration::from_secs(10)).await
@@ -148,7 +148,7 @@ async fn readers_see_whole_objects_while_writers_replace_them() {
 #[tokio::test]
 async fn a_half_written_file_is_no_object() {
     let directory = tempfile::tempdir().unwrap();
-    let blobs = Blobs::open(directory.path().to_str().unwrap()).await.unwrap();
+    let blobs = Blobs::open(directory.path().to_str().unwrap(), None).await.unwrap();
     blobs.put(&Key::Thumbnail(Sha256::of(b"x")), Bytes::from_static(b"x")).await.unwrap();
     std::fs::write(directory.path().join("thumbnails/.unfinished-abc"), "half").unwrap();
     assert_eq!(blobs.list("").await.unwrap().len(), 1);
@@ -157,9 +157,9 @@ async fn a_half_written_file_is_no_object() {
 #[tokio::test]
 async fn a_bad_place_is_one_clear_sentence() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let error = Blobs::open(file.path().to_str().unwrap()).await.unwrap_err();
+    let error = Blobs::open(file.path().to_str().unwrap(), None).await.unwrap_err();
     assert!(error.to_string().contains("cannot be written"), "{error}");
-    let error = Blobs::open("gs://bucket").await.unwrap_err();
+    let error = Blobs::open("gs://bucket", None).await.unwrap_err();
     assert!(error.to_string().contains("s3://bucket/prefix"), "{error}");
     let server = S3StandIn::start().await;
     let settings = Settings {

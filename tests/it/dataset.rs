@@ -150,3 +150,34 @@ async fn a_dataset_with_a_model_goes_only_when_asked_twice_and_leaves_nothing() 
 async fn emptied(service: &Service) {
     eventually("an empty store", PATIENCE, async || service.files("").is_empty()).await;
 }
+
+#[tokio::test]
+async fn a_class_with_a_history_is_merged_and_never_just_removed() {
+    let service = service(&[]).await;
+    let dataset = created(&service).await;
+    let pictures = [png(&patchwork(0, 1)), png(&patchwork(0, 2))];
+    let (_, answer) = upload(&service, &dataset, form(Some("a"), &pictures)).await;
+    let image = answer["items"][0]["image_id"].clone();
+    let body = json!({"image_ids": [image], "decision": "reclass", "class": "b"});
+    let (status, review) = service.post("/reviews", &body).await;
+    assert_eq!(status, 201, "{review}");
+    let class = format!("/datasets/{dataset}/classes/a");
+    let (status, problem) = service.delete(&class).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("class_in_use")));
+
+    let itself = service.post(&format!("{class}/merge"), &json!({"into": "a"})).await;
+    assert_eq!((itself.0, &itself.1["errors"][0]["field"]), (422, &json!("into")));
+    let (status, merged) = service.post(&format!("{class}/merge"), &json!({"into": "b"})).await;
+    assert_eq!(status, 200, "{merged}");
+    assert_eq!(merged["classes"].as_array().unwrap().len(), 1);
+    assert_eq!(merged["classes"][0]["counts"]["accepted"], 2);
+    let lineage = format!("/images/{}/lineage", image.as_str().unwrap());
+    let (_, lineage) = service.get(&lineage).await;
+    assert_eq!(lineage["sightings"][0]["class"], "b");
+    let (_, reviews) = service.get("/reviews").await;
+    assert_eq!(reviews["items"].as_array().unwrap().len(), 1, "what was decided stays");
+
+    let body = json!({"name": "c"});
+    service.post(&format!("/datasets/{dataset}/classes"), &body).await;
+    assert_eq!(service.delete(&format!("/datasets/{dataset}/classes/c")).await.0, 204);
+}

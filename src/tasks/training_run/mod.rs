@@ -286,6 +286,7 @@ fn unloadable(error: LoadError) -> TaskError {
     let code = match &error {
         LoadError::Missing(_) => "snapshot_incomplete",
         LoadError::Unreadable(..) => "picture_unreadable",
+        LoadError::TooMany(_) => "too_many_pixels",
         LoadError::Other(_) => return TaskError::from(anyhow::Error::from(error)),
     };
     TaskError::Fail { code: code.into(), error: error.into() }
