@@ -125,7 +125,9 @@ async fn remove_class(
     Path((id, class)): Path<(DatasetId, String)>,
 ) -> Result<StatusCode, Problem> {
     let class = class_id(&app, id, &class).await?;
-    if dataset::remove_class(&app.pool, class).await? {
+    let mut transaction = app.pool.begin().await?;
+    if dataset::remove_class(&mut transaction, class).await? {
+        transaction.commit().await?;
         return Ok(StatusCode::NO_CONTENT);
     }
     let detail =
@@ -171,7 +173,7 @@ async fn merge_class(
     dataset::merge_class(&mut transaction, from, into).await?;
     scrape::move_jobs(&mut *transaction, from, into).await?;
     review::move_class(&mut transaction, from, into).await?;
-    if !dataset::remove_class(&mut *transaction, from).await? {
+    if !dataset::remove_class(&mut transaction, from).await? {
         let detail = "the class was used meanwhile: merge it once more";
         return Err(Problem::Conflict("class_in_use", detail.into()));
     }

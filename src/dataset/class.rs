@@ -142,15 +142,26 @@ pub async fn merge(
     Ok(())
 }
 
-/// Removes a class that nothing names; false when images, searches or reviews do.
-pub async fn remove(executor: impl PgExecutor<'_>, id: ClassId) -> sqlx::Result<bool> {
-    let removed =
-        query!("delete from classes where id = $1", id as ClassId).execute(executor).await;
-    match removed {
-        Ok(_) => Ok(true),
-        Err(sqlx::Error::Database(e)) if e.is_foreign_key_violation() => Ok(false),
-        Err(error) => Err(error),
-    }
+/// Removes a class that nothing names; false when images, sightings, searches, archives or reviews do: with the class
+/// would go where its pictures came from and what people decided.
+pub async fn remove(connection: &mut PgConnection, id: ClassId) -> sqlx::Result<bool> {
+    // Whoever is about to name the class waits for this lock, and then finds no class.
+    query!("select 1 as one from classes where id = $1 for update", id as ClassId)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let removed = query!(
+        "delete from classes where id = $1
+             and not exists (select from images where class_id = $1)
+             and not exists (select from sightings where class_id = $1)
+             and not exists (select from scrape_jobs where class_id = $1)
+             and not exists (select from import_jobs where class_id = $1)
+             and not exists (select from reviews where class_id = $1)
+             and not exists (select from review_images where previous_class_id = $1)",
+        id as ClassId,
+    )
+    .execute(connection)
+    .await?;
+    Ok(removed.rows_affected() == 1)
 }
 
 /// The classes of the datasets, in their order.

@@ -29,7 +29,9 @@ pub enum LoadError {
     #[error("the picture {0} cannot be read: {1}")]
     Unreadable(Sha256, String),
     /// They would not fit into memory.
-    #[error("{0} pictures of this size take more than 16 GiB of memory: choose a smaller image_size")]
+    #[error(
+        "{0} pictures of this size take more than 16 GiB of memory: choose a smaller image_size"
+    )]
     TooMany(usize),
     /// The blob store or the database does not answer.
     #[error(transparent)]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
 
 use crate::support::drawn::{PATIENCE, patchwork, png};
+use crate::support::eventually;
 use crate::support::service::{Service, service};
 
 /// Three pictures for each of two classes, a repeat, a text file and a folder that is no class.
@@ -67,7 +68,8 @@ async fn assert_imported(service: &Service, dataset: &str, job: &Value) {
     let (_, shown) = service.get(&format!("/datasets/{dataset}")).await;
     let counts = |class: usize| shown["classes"][class]["counts"]["accepted"].clone();
     assert_eq!((counts(0), counts(1)), (json!(3), json!(3)));
-    assert_eq!(service.files("uploads"), Vec::<String>::new(), "the archive is gone");
+    let gone = async || service.files("uploads").is_empty();
+    eventually("the archive goes", PATIENCE, gone).await;
     assert_eq!(service.files(&format!("datasets/{dataset}")).len(), 6);
 }
 
@@ -78,8 +80,8 @@ async fn zip_and_tar_gz_become_images_by_their_folders() {
         let (dataset, path) = importing(&service, archive).await;
         let worker = service.work();
         let job = service.ended(&path, PATIENCE).await;
-        worker.stop().await;
         assert_imported(&service, &dataset, &job).await;
+        worker.stop().await;
     }
 }
 
@@ -94,8 +96,8 @@ async fn a_job_that_is_stopped_again_and_again_settles_each_entry_once() {
     }
     let worker = service.work();
     let job = service.ended(&path, PATIENCE).await;
-    worker.stop().await;
     assert_imported(&service, &dataset, &job).await;
+    worker.stop().await;
 }
 
 #[tokio::test]
