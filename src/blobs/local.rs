@@ -230,7 +230,7 @@ mod tests {
         let left = root.path().join("thumbnails/.unfinished-x");
         fs::write(&left, b"half").unwrap();
 
-        assert_eq!(local.sweep(Duration::from_secs(3600)).await.unwrap(), 0);
+        assert_eq!(local.sweep(Duration::from_hours(1)).await.unwrap(), 0);
         assert!(left.exists(), "it may still be written");
         assert_eq!(local.sweep(Duration::ZERO).await.unwrap(), 1);
         assert!(!left.exists());

@@ -133,7 +133,7 @@ impl Blobs {
     /// Removes what writers that died left behind more than an hour ago; S3 keeps no half-written objects.
     pub async fn sweep(&self) -> anyhow::Result<usize> {
         match self {
-            Self::Local(local) => local.sweep(Duration::from_secs(3600)).await,
+            Self::Local(local) => local.sweep(Duration::from_hours(1)).await,
             Self::S3(_) => Ok(0),
         }
         .context("sweep the blob directory")

@@ -10,7 +10,7 @@ use crate::db::idempotency;
 use crate::queue::pace;
 
 /// Each time costs a walk over the blob directory.
-const EVERY: Duration = Duration::from_secs(6 * 3600);
+const EVERY: Duration = Duration::from_hours(6);
 
 /// Clears away at the start and every six hours until the shutdown. Any number of processes may do it at once.
 pub async fn keep_house(app: Arc<App>) {

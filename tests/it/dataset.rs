@@ -1,5 +1,7 @@
 //! Datasets through the API: uploads, references, and what a deletion takes along.
 
+use std::slice;
+
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
@@ -58,7 +60,7 @@ async fn uploads_of_the_same_bytes_at_once_leave_one_image_with_its_bytes() {
     let dataset = created(&service).await;
     for number in 0..8 {
         let bytes = png(&patchwork(1, number));
-        let forms = ["a", "b", "a", "b"].map(|class| form(Some(class), &[bytes.clone()]));
+        let forms = ["a", "b", "a", "b"].map(|class| form(Some(class), slice::from_ref(&bytes)));
         let answers = forms.map(|form| upload(&service, &dataset, form));
         let mut outcomes: Vec<String> = futures::future::join_all(answers)
             .await
@@ -77,7 +79,7 @@ async fn a_deleted_picture_stays_away_and_its_bytes_are_taken_back() {
     let service = service(&[]).await;
     let dataset = created(&service).await;
     let bytes = png(&patchwork(0, 3));
-    let (_, answer) = upload(&service, &dataset, form(Some("a"), &[bytes.clone()])).await;
+    let (_, answer) = upload(&service, &dataset, form(Some("a"), slice::from_ref(&bytes))).await;
     let image = answer["items"][0]["image_id"].as_str().unwrap().to_owned();
     let references = format!("/datasets/{dataset}/classes/a/references");
     let reference = Form::new().text("image_id", image.clone());
