@@ -1,6 +1,6 @@
 //! Tables as comma-separated values (RFC 4180), in UTF-8.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write};
 
 /// A table that grows by rows.
 #[derive(Debug)]
@@ -22,7 +22,8 @@ impl Csv {
             }
             let text = field.to_string();
             if text.contains([',', '"', '\n', '\r']) {
-                self.0.push_str(&format!("\"{}\"", text.replace('"', "\"\"")));
+                write!(self.0, "\"{}\"", text.replace('"', "\"\""))
+                    .expect("writing to a string cannot fail");
             } else {
                 self.0.push_str(&text);
             }

@@ -110,7 +110,7 @@ fn unpaired(a: &Sample, b: &Sample) -> Difference {
     Difference { interval, p_value, method: Method::Unpaired }
 }
 
-/// The exact two-sided test (McNemar 1947) that a picture on which only one is right is as often
+/// The exact two-sided test (`McNemar` 1947) that a picture on which only one is right is as often
 /// the `first`'s as the `second`'s.
 fn mcnemar(first: u32, second: u32) -> f64 {
     (2.0 * fair_coins_at_most(first.min(second), first + second)).min(1.0)

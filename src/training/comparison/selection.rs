@@ -76,6 +76,7 @@ pub struct Standing {
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Selection {
     /// The rule.
+    #[serde(flatten)]
     pub rule: Rule,
     /// The pick; null when the rule admits none.
     pub pick: Option<String>,

@@ -42,7 +42,7 @@ impl Stroke {
 }
 
 /// A piece of text and how it stands.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Label<'a> {
     text: &'a str,
     at: Point,
@@ -95,17 +95,16 @@ pub(super) struct Canvas {
 
 /// Left edge of title and subtitle.
 const EDGE: f64 = 24.0;
-/// From one line of the subtitle to the next.
+/// From one line of a paragraph to the next.
 pub(super) const LINE: f64 = 18.0;
 
-/// The lines of the text below the title of a picture so many pixels wide; at most three.
-pub(super) fn wrapped(subtitle: &str, width: f64) -> Vec<String> {
-    wrap(subtitle, 13.0, width - 2.0 * EDGE, 3)
+/// `text` as a paragraph of at most three lines in a picture so many pixels wide.
+pub(super) fn wrapped(text: &str, width: f64) -> Vec<String> {
+    wrap(text, 13.0, width - 2.0 * EDGE, 3)
 }
 
 impl Canvas {
-    /// A white picture with a title, cut to fit, and below it a text of as many lines as
-    /// [`wrapped`] gives.
+    /// A white picture with a title and a line below it, each cut to fit.
     pub(super) fn new((width, height): Point, title: &str, subtitle: &str) -> Self {
         let body = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
@@ -118,10 +117,16 @@ impl Canvas {
         let space = width - 2.0 * EDGE;
         let title = fit(title, 17.0, true, space);
         canvas.label(Label::new(&title, (EDGE, 32.0)).size(17.0).bold(true));
-        for (index, line) in wrapped(subtitle, width).iter().enumerate() {
-            canvas.label(Label::new(line, (EDGE, 53.0 + LINE * index as f64)).colour(MUTED));
-        }
+        let subtitle = fit(subtitle, 13.0, false, space);
+        canvas.paragraph(&[subtitle]);
         canvas
+    }
+
+    /// Lines below the title.
+    pub(super) fn paragraph(&mut self, lines: &[String]) {
+        for (index, line) in lines.iter().enumerate() {
+            self.label(Label::new(line, (EDGE, 53.0 + LINE * index as f64)).colour(MUTED));
+        }
     }
 
     /// Appends an element as it is.

@@ -20,11 +20,12 @@ const NOTE: &str = "lines: 95 % intervals; small rings: single seeds; diamond: t
 /// its gap, and in words whether it is tied with the pick and what its gap says.
 pub fn svg(title: &str, selection: &Selection) -> String {
     let standings = &selection.standings;
-    let lines = wrapped(&selection.why, WIDTH).len().max(1);
-    let top = TOP + LINE * (lines - 1) as f64;
+    let why = wrapped(&selection.why, WIDTH);
+    let top = TOP + LINE * why.len().saturating_sub(1) as f64;
     let bottom = top + ROW * standings.len() as f64;
     let height = bottom + 58.0;
-    let mut canvas = Canvas::new((WIDTH, height), title, &selection.why);
+    let mut canvas = Canvas::new((WIDTH, height), title, "");
+    canvas.paragraph(&why);
     let names = widest(standings.iter().map(|s| s.name.as_str()), 14.0, NAME).max(110.0);
     let left = 24.0 + names + 24.0;
     let middle = left + (WIDTH - 190.0 - left) * 0.56;

@@ -44,7 +44,7 @@ impl Layout {
 pub fn svg(title: &str, classes: &[String], counts: &[Vec<i64>]) -> String {
     let layout = Layout::of(classes);
     let side = layout.cell * classes.len().max(1) as f64;
-    let size = ((layout.left + side + 140.0).max(460.0), layout.top + side + 62.0);
+    let size = ((layout.left + side + 140.0).max(560.0), layout.top + side + 62.0);
     let mut canvas = Canvas::new(size, title, &summary(classes, counts));
     draw_names(&mut canvas, &layout, classes);
     for (row, counts) in counts.iter().enumerate() {
@@ -153,7 +153,7 @@ fn draw_cell(canvas: &mut Canvas, layout: &Layout, at: (usize, usize), (count, s
             .label(Label::new(&text, at).size((size * 10.0).floor() / 10.0).colour(ink).centred());
     } else {
         let percent = format!("{:.0} %", 100.0 * share);
-        let large = (cell / 4.6).clamp(12.0, 18.0);
+        let large = (cell / 4.2).clamp(11.0, 19.0);
         canvas.label(Label::new(&percent, (centre, middle)).size(large).colour(ink).centred());
         let at = (centre, middle + large * 0.95);
         canvas.label(Label::new(&text, at).size(large * 0.72).colour(ink).centred());

@@ -138,7 +138,8 @@ fn summary(epochs: &[EpochSummary], best: Option<&EpochSummary>) -> String {
 }
 
 fn draw_grid(canvas: &mut Canvas, frame: &Frame, epochs: &[EpochSummary], name: &str) {
-    let ticks = frame.y.ticks(((frame.y.pixels.0 - frame.y.pixels.1) / 34.0) as usize);
+    let height = frame.y.pixels.0 - frame.y.pixels.1;
+    let ticks = frame.y.ticks((height / 34.0).max(4.0) as usize);
     let places = decimals(&ticks).max(1);
     frame.rows(canvas, &ticks, |tick| format!("{tick:.places$}"));
     if !epochs.is_empty() {
@@ -157,8 +158,10 @@ pub(super) fn places(frame: &Frame, line: &Line, epochs: &[EpochSummary]) -> Vec
 fn draw_line(canvas: &mut Canvas, frame: &Frame, line: &Line, epochs: &[EpochSummary]) {
     let places = places(frame, line, epochs);
     canvas.polyline(&places, line.stroke);
-    if places.len() <= 30 && line.stroke.dashes == "none" {
-        places.iter().for_each(|place| canvas.dot(*place, 3.2, line.stroke.colour));
+    if places.len() == 1 || places.len() <= 30 && line.stroke.dashes == "none" {
+        for place in places {
+            canvas.dot(place, 3.2, line.stroke.colour);
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::fontdb::Database;
 use resvg::usvg::{Options, Tree};
 
-/// Latin, Greek and Cyrillic of DejaVu Sans, whose licence lies beside them. No font of the machine is
+/// Latin, Greek and Cyrillic of `DejaVu` Sans (cut out by `scripts/subset-fonts`; the licence lies
+/// beside them). No font of the machine is
 /// read, so that a picture is the same everywhere; letters of other scripts come out as boxes.
 const FONTS: [&[u8]; 2] =
     [include_bytes!("font/DejaVuSans.ttf"), include_bytes!("font/DejaVuSans-Bold.ttf")];

@@ -1,13 +1,12 @@
 //! The reliability curve: how often answers of a probability are right, and how many there are.
 
 use super::axes::{Axis, Frame, decimals};
-use super::canvas::{BLUE, Canvas, INK, Label, MUTED, Point, Stroke, VERMILION};
+use super::canvas::{BLUE, Canvas, INK, Label, Point, Stroke, VERMILION};
 use crate::training::comparison::points;
 use crate::training::evaluation::{Calibration, ReliabilityBin};
 
 const SIZE: Point = (620.0, 660.0);
-const NOTE: &str =
-    "dots: accuracy of a bin, with 95 % interval; orange: distance to its mean probability";
+const NOTE: &str = "dots: accuracy of a bin, with 95 % interval; orange: distance to its mean probability; dashes: perfect";
 
 /// Draws accuracy against probability by bins, with intervals and the distance to the diagonal, and
 /// below how many answers each bin holds.
@@ -36,9 +35,9 @@ pub fn svg(title: &str, calibration: &Calibration) -> String {
     };
     let places: Vec<Point> = filled().filter_map(place).collect();
     canvas.polyline(&places, Stroke::solid(BLUE, 2.4));
-    places.iter().for_each(|place| canvas.dot(*place, 4.5, BLUE));
-    let at = curve.at(0.1, 0.03);
-    canvas.label(Label::new("perfect", at).size(12.0).colour(MUTED));
+    for place in places {
+        canvas.dot(place, 4.5, BLUE);
+    }
     draw_histogram(&mut canvas, x, calibration);
     canvas.note(NOTE, SIZE.1 - 10.0);
     canvas.finish()

@@ -1,6 +1,6 @@
 //! How wide text is, and text that fits.
 
-/// Advance widths of the characters from space to tilde in DejaVu Sans, in thousandths of the size;
+/// Advance widths of the characters from space to tilde in `DejaVu` Sans, in thousandths of the size;
 /// the usual fonts of browsers are narrower.
 const WIDTHS: [u16; 95] = [
     318, 401, 460, 838, 636, 950, 780, 275, 390, 390, 500, 838, 318, 361, 318, 337, 636, 636, 636,

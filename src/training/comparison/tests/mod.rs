@@ -1,4 +1,4 @@
-//! Agreement with statsmodels and SciPy (`scripts/statistics-fixtures`), the worked example of the
+//! Agreement with statsmodels and `SciPy` (`scripts/statistics-fixtures`), the worked example of the
 //! original study, and the coverage of the intervals by simulation.
 
 use serde_json::Value;
@@ -11,7 +11,7 @@ mod coverage;
 mod study;
 
 fn fixture() -> Value {
-    serde_json::from_str(include_str!("fixtures/peers.json")).unwrap()
+    serde_json::from_str(include_str!("../fixtures/peers.json")).unwrap()
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
