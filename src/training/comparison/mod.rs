@@ -19,7 +19,7 @@ mod words;
 pub use gap::{accuracy, gap};
 pub use interval::{Interval, LEVEL};
 pub use paired::{Difference, Method, accuracy_difference, gap_difference};
-pub use sample::Sample;
+pub use sample::{Sample, baseline};
 pub use selection::{Contender, Rule, Selection, Standing, select};
 pub use verdict::{Finding, NextStep, Verdict};
 

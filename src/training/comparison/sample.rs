@@ -1,5 +1,7 @@
 //! Which pictures of one side of a split a recipe's runs named right.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, ensure};
 
 use crate::training::prediction::Prediction;
@@ -120,6 +122,16 @@ impl Sample {
         let residual = total - runs * square(&self.shares) - pictures * square(&self.runs);
         residual.max(0.0) / ((runs - 1.0) * (pictures - 1.0)) / (runs * pictures)
     }
+}
+
+/// The share of the most frequent class: the accuracy of always naming it. 0 of no pictures.
+pub fn baseline(predictions: &[Prediction]) -> f64 {
+    let mut counts = BTreeMap::new();
+    for prediction in predictions {
+        *counts.entry(prediction.label).or_insert(0_u32) += 1;
+    }
+    let most = counts.values().max().copied().unwrap_or(0);
+    f64::from(most) / predictions.len().max(1) as f64
 }
 
 pub(super) fn mean(values: &[f64]) -> f64 {

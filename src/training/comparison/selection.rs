@@ -17,12 +17,22 @@ const TOLD_APART: f64 = 0.05;
 /// A recipe with its runs (one per seed) on one snapshot.
 #[derive(Debug, Clone)]
 pub struct Contender {
-    /// What people call it.
-    pub name: String,
-    /// Answers to the training pictures, in evaluation mode.
-    pub train: Sample,
-    /// Answers to the test pictures, by the same runs in the same order.
-    pub test: Sample,
+    pub(super) name: String,
+    pub(super) train: Sample,
+    pub(super) test: Sample,
+}
+
+impl Contender {
+    /// A recipe by what people call it, with the answers of its runs to the training and to the test
+    /// pictures, both in evaluation mode and by the same runs in the same order.
+    ///
+    /// # Errors
+    /// When the two sides are of different numbers of runs.
+    pub fn new(name: String, train: Sample, test: Sample) -> Result<Self> {
+        let (runs, others) = (train.runs().len(), test.runs().len());
+        ensure!(runs == others, "{name} has {runs} training and {others} test results");
+        Ok(Self { name, train, test })
+    }
 }
 
 /// How to choose.

@@ -68,7 +68,7 @@ pub struct Verdict {
 
 impl Verdict {
     /// Judges the runs of a recipe on their training and test pictures; `baseline` is the share of
-    /// the most frequent class among the training pictures.
+    /// the most frequent class among the training pictures (see [`super::baseline`]).
     pub fn of(train: &Sample, test: &Sample, baseline: f64) -> Self {
         let gap = gap(train, test);
         let finding = finding(train, &gap, baseline);

@@ -8,12 +8,12 @@ use super::text::fit;
 use crate::training::comparison::{Finding, Interval, Selection, Standing, limits, points};
 use crate::training::csv::Csv;
 
-const WIDTH: f64 = 1000.0;
+const WIDTH: f64 = 1060.0;
 /// Above the rows, where the text below the title has one line.
 const TOP: f64 = 108.0;
 const ROW: f64 = 46.0;
 /// The most pixels for a name.
-const NAME: f64 = 240.0;
+const NAME: f64 = 300.0;
 const NOTE: &str = "lines: 95 % intervals; small rings: single seeds; diamond: training accuracy; shaded row: the pick";
 
 /// Draws a row per standing, in the selection's order: its test accuracy and its training accuracy,

@@ -27,11 +27,10 @@ const LONG: &str = "a very long <class> name & \"more\" of it, longer than any p
 fn selection() -> crate::training::comparison::Selection {
     let contender = |(index, right): (usize, usize)| {
         let answers = |right: usize| (0..400).map(|i| i < right).collect::<Vec<bool>>();
-        Contender {
-            name: if index == 1 { LONG.to_owned() } else { format!("recipe {index}") },
-            train: Sample::of_runs(&[answers(right + 30), answers(right + 20)]).unwrap(),
-            test: Sample::of_runs(&[answers(right), answers(right - 5)]).unwrap(),
-        }
+        let name = if index == 1 { LONG.to_owned() } else { format!("recipe {index}") };
+        let train = Sample::of_runs(&[answers(right + 30), answers(right + 20)]).unwrap();
+        let test = Sample::of_runs(&[answers(right), answers(right - 5)]).unwrap();
+        Contender::new(name, train, test).unwrap()
     };
     let contenders: Vec<_> = [300, 360, 358].into_iter().enumerate().map(contender).collect();
     select(&contenders, Rule::BestTest, 0.5).unwrap()

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::distribution::{quantile, two_sided};
 use super::selection::holm;
 use super::*;
+use crate::training::prediction::Prediction;
 
 mod coverage;
 mod study;
@@ -117,6 +118,8 @@ fn answers_that_do_not_belong_together_are_refused() {
     assert!(Sample::of_count(3, 2).is_err());
     assert!(accuracy_difference(&run(3, 5), &run(3, 6)).is_err());
     assert!(select(&[], Rule::BestTest, 0.5).is_err());
+    let two = Sample::of_runs(&[vec![true], vec![false]]).unwrap();
+    assert!(Contender::new("a".to_owned(), two, run(1, 1)).is_err());
 }
 
 #[test]
@@ -129,4 +132,12 @@ fn perfect_and_identical_runs_give_finite_figures() {
     assert!(gap.low < 0.0 && gap.high > 0.0 && gap.high < 0.1, "{gap:?}");
     let gaps = gap_difference((&perfect, &perfect), (&perfect, &perfect)).unwrap();
     assert_close(&[gaps.p_value], &[1.0]);
+}
+
+#[test]
+fn the_baseline_is_the_share_of_the_most_frequent_class() {
+    let of = |label: i32| Prediction { label, predicted: 0, probability: 1.0 };
+    assert_close(&[baseline(&[1, 2, 2, 0].map(of)), baseline(&[])], &[0.5, 0.0]);
+    let sample = Sample::of_predictions(&[&[0, 2, 0].map(of), &[0, 0, 0].map(of)]).unwrap();
+    assert_close(sample.runs(), &[2.0 / 3.0, 1.0]);
 }
