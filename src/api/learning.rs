@@ -70,7 +70,7 @@ async fn curve(
     let run = load(&app, id).await?;
     let epochs = training::list_epochs(&app.pool, id).await?;
     let title = format!("{} of {} epochs", run.epoch, run.epochs);
-    let picture = training::curve::svg(&title, &epochs);
+    let picture = training::plot::curve_svg(&title, &epochs);
     let headers = [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "no-cache")];
     Ok((headers, picture).into_response())
 }

@@ -1,12 +1,15 @@
-//! Recipe, trainer, augmentation, metrics, learning curve.
+//! Recipe, trainer, augmentation, metrics; evaluation, comparison and pictures of runs.
 
 pub mod augmentation;
 pub mod checkpoint;
-pub mod curve;
+pub mod comparison;
+mod csv;
 mod epoch;
+pub mod evaluation;
 pub mod image_set;
 pub mod metrics;
 pub mod pictures;
+pub mod plot;
 mod prediction;
 pub mod publication;
 pub mod recipe;
