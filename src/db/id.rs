@@ -57,6 +57,8 @@ typed_ids! {
     CleaningJobId,
     /// What one check said of one image.
     VerdictId,
+    /// A grid of training runs.
+    ExperimentId,
     /// What a person decided about one or many images.
     ReviewId,
     /// A frozen dataset.

@@ -6,6 +6,8 @@ pub mod comparison;
 mod csv;
 mod epoch;
 pub mod evaluation;
+pub mod experiment;
+pub mod grid;
 pub mod image_set;
 pub mod metrics;
 pub mod pictures;
@@ -26,8 +28,9 @@ pub use trainer::{BatchProgress, EpochSummary, Observer, Outcome, Setup, Trainer
 pub use self::epoch::{insert as insert_epoch, list as list_epochs};
 pub use self::prediction::{
     Confusion, PredictedImage, Prediction, PredictionFilter, confusion, list as list_predictions,
-    of as predictions,
+    of as predictions, split as split_predictions,
 };
+pub use experiment::Experiment;
 pub use self::run::{
     Learnt, NewRun, RunFilter, TRAIN, TrainingRun, advance, cancel, fail, find, finish, insert,
     list, requeue, restart, set_checkpoint, start, train_task,

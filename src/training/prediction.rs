@@ -140,6 +140,29 @@ pub async fn list(
     .await
 }
 
+/// What a finished run says of the training and of the held-out images, each side in the order of the snapshot.
+pub async fn split(
+    executor: impl PgExecutor<'_>,
+    run: TrainingRunId,
+) -> sqlx::Result<(Vec<Prediction>, Vec<Prediction>)> {
+    let rows = query!(
+        r#"select p.label, p.predicted, p.probability, m.split as "split: Split"
+           from predictions p join training_runs r on r.id = p.run_id
+           join snapshot_images m on m.snapshot_id = r.snapshot_id and m.position = p.position
+           where p.run_id = $1 order by p.position"#,
+        run as TrainingRunId,
+    )
+    .fetch_all(executor)
+    .await?;
+    let (mut train, mut test) = (Vec::new(), Vec::new());
+    for row in rows {
+        let side = if row.split == Split::Train { &mut train } else { &mut test };
+        let (label, predicted) = (row.label, row.predicted);
+        side.push(Prediction { label, predicted, probability: row.probability });
+    }
+    Ok((train, test))
+}
+
 /// Counts the held-out images of a finished run by class and predicted class.
 pub async fn confusion(
     executor: impl PgExecutor<'_>,

@@ -7,7 +7,7 @@ use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 use utoipa::ToSchema;
 
 use super::{Prediction, Recipe, epoch, prediction};
-use crate::db::{DatasetId, ModelId, Sha256, SnapshotId, TrainingRunId};
+use crate::db::{DatasetId, ExperimentId, ModelId, Sha256, SnapshotId, TrainingRunId};
 use crate::queue::{Failure, JobError, JobStatus, Lane, NewTask, Progress};
 
 /// One recipe on one snapshot with one seed.
@@ -15,6 +15,10 @@ use crate::queue::{Failure, JobError, JobStatus, Lane, NewTask, Progress};
 pub struct TrainingRun {
     /// Sorts by time of creation.
     pub id: TrainingRunId,
+    /// The experiment that it is part of; null when it was asked for alone.
+    pub experiment_id: Option<ExperimentId>,
+    /// What sets its recipe apart in its experiment, the same for all seeds; empty when it was asked for alone.
+    pub name: String,
     /// What it trains on.
     pub snapshot_id: SnapshotId,
     /// The dataset that was frozen in the snapshot.
@@ -51,6 +55,8 @@ pub struct TrainingRun {
 
 struct Row {
     id: TrainingRunId,
+    experiment_id: Option<ExperimentId>,
+    name: String,
     snapshot_id: SnapshotId,
     dataset_id: DatasetId,
     status: JobStatus,
@@ -74,6 +80,8 @@ impl From<Row> for TrainingRun {
     fn from(row: Row) -> Self {
         Self {
             id: row.id,
+            experiment_id: row.experiment_id,
+            name: row.name,
             snapshot_id: row.snapshot_id,
             dataset_id: row.dataset_id,
             status: row.status,
@@ -99,6 +107,8 @@ impl From<Row> for TrainingRun {
 pub struct NewRun {
     /// What to train on.
     pub snapshot: SnapshotId,
+    /// The experiment that it is part of, and what sets its recipe apart there.
+    pub part_of: Option<(ExperimentId, String)>,
     /// A recipe that keeps its rules.
     pub recipe: Recipe,
     /// Seed of weights, dropout, order and augmentation.
@@ -110,12 +120,14 @@ pub struct NewRun {
 /// Creates a run.
 pub async fn insert(executor: impl PgExecutor<'_>, new: &NewRun) -> sqlx::Result<TrainingRunId> {
     query_scalar!(
-        r#"insert into training_runs (snapshot_id, recipe, seed, total) values ($1, $2, $3, $4)
-           returning id as "id: TrainingRunId""#,
+        r#"insert into training_runs (snapshot_id, recipe, seed, total, experiment_id, name)
+           values ($1, $2, $3, $4, $5, coalesce($6, '')) returning id as "id: TrainingRunId""#,
         new.snapshot as SnapshotId,
         Json(&new.recipe) as _,
         new.seed,
         new.pictures * i64::from(new.recipe.epochs),
+        new.part_of.as_ref().map(|(experiment, _)| *experiment) as Option<ExperimentId>,
+        new.part_of.as_ref().map(|(_, name)| name.as_str()),
     )
     .fetch_one(executor)
     .await
@@ -128,6 +140,8 @@ pub struct RunFilter {
     pub dataset: Option<DatasetId>,
     /// On this snapshot.
     pub snapshot: Option<SnapshotId>,
+    /// Part of this experiment.
+    pub experiment: Option<ExperimentId>,
     /// In this status.
     pub status: Option<JobStatus>,
     /// Older than this one.
@@ -144,7 +158,8 @@ pub async fn list(
 ) -> sqlx::Result<Vec<TrainingRun>> {
     let rows = query_as!(
         Row,
-        r#"select r.id as "id: TrainingRunId", r.snapshot_id as "snapshot_id: SnapshotId",
+        r#"select r.id as "id: TrainingRunId", r.experiment_id as "experiment_id: ExperimentId",
+               r.name, r.snapshot_id as "snapshot_id: SnapshotId",
                s.dataset_id as "dataset_id: DatasetId", r.status as "status: JobStatus", r.done, r.total,
                (select coalesce(max(e.epoch), 0) from epochs e where e.run_id = r.id) as "epoch!",
                r.recipe as "recipe: Json<Recipe>", r.seed, m.id as "model_id?: ModelId",
@@ -157,12 +172,14 @@ pub async fn list(
              and ($3::job_status is null or r.status = $3)
              and ($4::uuid is null or r.id < $4)
              and ($5::uuid is null or r.id = $5)
-           order by r.id desc limit $6"#,
+             and ($6::uuid is null or r.experiment_id = $6)
+           order by r.id desc limit $7"#,
         filter.dataset as Option<DatasetId>,
         filter.snapshot as Option<SnapshotId>,
         filter.status as Option<JobStatus>,
         filter.before as Option<TrainingRunId>,
         filter.only as Option<TrainingRunId>,
+        filter.experiment as Option<ExperimentId>,
         limit,
     )
     .fetch_all(executor)

@@ -1,0 +1,146 @@
+//! Experiments: grids of training runs on one snapshot, side by side.
+
+use anyhow::Result;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::{PgConnection, PgExecutor, query_as, query_scalar};
+use utoipa::ToSchema;
+
+use super::comparison::{Contender, Rule, Sample, Selection, baseline, select};
+use super::prediction::{Prediction, split};
+use super::{RunFilter, TrainingRun, run};
+use crate::db::{DatasetId, ExperimentId, SnapshotId, TrainingRunId};
+use crate::queue::JobStatus;
+
+/// A grid of recipes and seeds on one snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Experiment {
+    /// Sorts by time of creation.
+    pub id: ExperimentId,
+    /// What all its runs train on.
+    pub snapshot_id: SnapshotId,
+    /// The dataset that was frozen in the snapshot.
+    pub dataset_id: DatasetId,
+    /// Chosen by the user, or what the grid varies.
+    pub name: String,
+    /// Its runs.
+    pub runs: i64,
+    /// Those that wait or train.
+    pub unfinished: i64,
+    /// Those that have succeeded.
+    pub succeeded: i64,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Which experiments to list.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ExperimentFilter {
+    /// On snapshots of this dataset.
+    pub dataset: Option<DatasetId>,
+    /// On this snapshot.
+    pub snapshot: Option<SnapshotId>,
+    /// Older than this one.
+    pub before: Option<ExperimentId>,
+    /// This one alone.
+    pub only: Option<ExperimentId>,
+}
+
+/// Creates an experiment without runs.
+pub async fn insert(
+    executor: impl PgExecutor<'_>,
+    snapshot: SnapshotId,
+    name: &str,
+) -> sqlx::Result<ExperimentId> {
+    query_scalar!(
+        r#"insert into experiments (snapshot_id, name) values ($1, $2)
+           returning id as "id: ExperimentId""#,
+        snapshot as SnapshotId,
+        name,
+    )
+    .fetch_one(executor)
+    .await
+}
+
+/// Up to `limit` experiments, newest first.
+pub async fn list(
+    executor: impl PgExecutor<'_>,
+    filter: &ExperimentFilter,
+    limit: i64,
+) -> sqlx::Result<Vec<Experiment>> {
+    query_as!(
+        Experiment,
+        r#"select e.id as "id: ExperimentId", e.snapshot_id as "snapshot_id: SnapshotId",
+               s.dataset_id as "dataset_id: DatasetId", e.name, count(r.id) as "runs!",
+               count(r.id) filter (where r.status in ('queued', 'running')) as "unfinished!",
+               count(r.id) filter (where r.status = 'succeeded') as "succeeded!", e.created_at
+           from experiments e join snapshots s on s.id = e.snapshot_id
+           left join training_runs r on r.experiment_id = e.id
+           where ($1::uuid is null or s.dataset_id = $1)
+             and ($2::uuid is null or e.snapshot_id = $2)
+             and ($3::uuid is null or e.id < $3)
+             and ($4::uuid is null or e.id = $4)
+           group by e.id, s.dataset_id order by e.id desc limit $5"#,
+        filter.dataset as Option<DatasetId>,
+        filter.snapshot as Option<SnapshotId>,
+        filter.before as Option<ExperimentId>,
+        filter.only as Option<ExperimentId>,
+        limit,
+    )
+    .fetch_all(executor)
+    .await
+}
+
+/// The experiment, if there is one.
+pub async fn find(
+    executor: impl PgExecutor<'_>,
+    id: ExperimentId,
+) -> sqlx::Result<Option<Experiment>> {
+    let filter = ExperimentFilter { only: Some(id), ..ExperimentFilter::default() };
+    Ok(list(executor, &filter, 1).await?.pop())
+}
+
+/// The runs of an experiment, in the order of its grid.
+pub async fn runs(
+    executor: impl PgExecutor<'_>,
+    id: ExperimentId,
+) -> sqlx::Result<Vec<TrainingRun>> {
+    let filter = RunFilter { experiment: Some(id), ..RunFilter::default() };
+    let mut runs = run::list(executor, &filter, i64::MAX).await?;
+    runs.reverse();
+    Ok(runs)
+}
+
+/// Chooses among the recipes of an experiment by their runs that have succeeded; `None` before there is one.
+///
+/// A recipe of which some seeds failed is judged by the others.
+pub async fn choose(
+    connection: &mut PgConnection,
+    runs: &[TrainingRun],
+    rule: Rule,
+) -> Result<Option<Selection>> {
+    let mut recipes: Vec<(&str, Vec<TrainingRunId>)> = Vec::new();
+    for run in runs.iter().filter(|run| run.status == JobStatus::Succeeded) {
+        match recipes.iter_mut().find(|(name, _)| *name == run.name) {
+            Some((_, ids)) => ids.push(run.id),
+            None => recipes.push((&run.name, vec![run.id])),
+        }
+    }
+    let (mut contenders, mut chance) = (Vec::new(), None);
+    for (name, ids) in recipes {
+        let (mut train, mut test) = (Vec::new(), Vec::new());
+        for id in ids {
+            let sides = split(&mut *connection, id).await?;
+            chance.get_or_insert_with(|| baseline(&sides.0));
+            train.push(sides.0);
+            test.push(sides.1);
+        }
+        contenders.push(Contender::new(name.to_owned(), sample(&train)?, sample(&test)?)?);
+    }
+    let Some(chance) = chance else { return Ok(None) };
+    select(&contenders, rule, chance).map(Some)
+}
+
+fn sample(runs: &[Vec<Prediction>]) -> Result<Sample> {
+    Sample::of_predictions(&runs.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
