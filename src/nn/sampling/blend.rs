@@ -1,10 +1,6 @@
 //! Bilinear blending of a block's neighbours, with run-time dispatch.
 
-use super::BLOCK;
-use super::places::Places;
-
-/// Colours of a block, and one number that the last pixel's store may spill into.
-type Colours = [f32; 3 * BLOCK + 1];
+use super::block::Block;
 
 /// Which compiled body runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +22,9 @@ impl Isa {
     }
 
     /// Samples the pixels of `target`, which start at `start` (row, column) of the output.
-    pub(super) fn block(
+    pub(super) fn sample(
         self,
-        places: &mut Places,
+        block: &mut Block,
         start: (usize, usize),
         picture: &[u8],
         target: &mut [f32],
@@ -37,28 +33,27 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "calls a body compiled for AVX2")]
             // SAFETY: this variant comes from `Isa::detect`, which saw the feature.
-            Self::Avx2 => unsafe { avx2::block(places, start, picture, target) },
-            _ => block(places, start, picture, target),
+            Self::Avx2 => unsafe { avx2::sample(block, start, picture, target) },
+            _ => sample(block, start, picture, target),
         }
     }
 }
 
-fn block(places: &mut Places, start: (usize, usize), picture: &[u8], target: &mut [f32]) {
-    places.find(start.0, start.1);
-    let mut colours: Colours = [0.0; 3 * BLOCK + 1];
+fn sample(block: &mut Block, start: (usize, usize), picture: &[u8], target: &mut [f32]) {
+    block.find(start.0, start.1);
     let pixels = target.len() / 3;
     for i in 0..pixels {
-        let upper = neighbours(picture, places.upper[i] as usize);
-        let lower = neighbours(picture, places.lower[i] as usize);
+        let upper = neighbours(picture, block.upper[i] as usize);
+        let lower = neighbours(picture, block.lower[i] as usize);
         let mix = |a: f32, b: f32, share: f32| a + (b - a) * share;
         for colour in 0..3 {
             let across = |pair: [u8; 8]| {
-                mix(f32::from(pair[colour]), f32::from(pair[colour + 3]), places.right[i])
+                mix(f32::from(pair[colour]), f32::from(pair[colour + 3]), block.right[i])
             };
-            colours[3 * i + colour] = mix(across(upper), across(lower), places.down[i]);
+            block.colours[3 * i + colour] = mix(across(upper), across(lower), block.down[i]);
         }
     }
-    places.finish(&mut colours[..3 * pixels], target);
+    block.finish(target);
 }
 
 /// The pixel at byte `at`, the next one, and two bytes more; zeros stand for what the picture has
@@ -83,35 +78,34 @@ mod avx2 {
         _mm256_set1_ps, _mm256_sub_ps,
     };
 
-    use super::{BLOCK, Colours, Places, neighbours};
+    use super::{Block, neighbours};
 
-    /// [`super::block`] with both rows of neighbours in one vector.
+    /// [`super::sample`] with both rows of neighbours in one vector.
     #[target_feature(enable = "avx2")]
-    pub(super) fn block(
-        places: &mut Places,
+    pub(super) fn sample(
+        block: &mut Block,
         start: (usize, usize),
         picture: &[u8],
         target: &mut [f32],
     ) {
-        places.find(start.0, start.1);
-        let mut colours: Colours = [0.0; 3 * BLOCK + 1];
+        block.find(start.0, start.1);
         let pixels = target.len() / 3;
         // Upper left and lower left, then upper right and lower right, four bytes each.
         let by_side = _mm_setr_epi8(0, 1, 2, -1, 8, 9, 10, -1, 3, 4, 5, -1, 11, 12, 13, -1);
         for i in 0..pixels {
-            let upper = i64::from_le_bytes(neighbours(picture, places.upper[i] as usize));
-            let lower = i64::from_le_bytes(neighbours(picture, places.lower[i] as usize));
+            let upper = i64::from_le_bytes(neighbours(picture, block.upper[i] as usize));
+            let lower = i64::from_le_bytes(neighbours(picture, block.lower[i] as usize));
             let bytes = _mm_shuffle_epi8(_mm_set_epi64x(lower, upper), by_side);
             let left = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
             let right = _mm_unpackhi_epi64(bytes, bytes);
             let right = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(right));
-            let share = _mm256_set1_ps(places.right[i]);
+            let share = _mm256_set1_ps(block.right[i]);
             let across = _mm256_mul_ps(_mm256_sub_ps(right, left), share);
             let across = _mm256_add_ps(left, across);
             let upper = _mm256_castps256_ps128(across);
             let lower = _mm256_extractf128_ps::<1>(across);
-            let below = _mm_mul_ps(_mm_sub_ps(lower, upper), _mm_set1_ps(places.down[i]));
-            if let Some(to) = colours[3 * i..].first_chunk_mut::<4>() {
+            let below = _mm_mul_ps(_mm_sub_ps(lower, upper), _mm_set1_ps(block.down[i]));
+            if let Some(to) = block.colours[3 * i..].first_chunk_mut::<4>() {
                 // SAFETY: `to` has room for four numbers; the next pixel overwrites the fourth.
                 #[expect(unsafe_code, reason = "vector store")]
                 unsafe {
@@ -119,6 +113,6 @@ mod avx2 {
                 }
             }
         }
-        places.finish(&mut colours[..3 * pixels], target);
+        block.finish(target);
     }
 }

@@ -6,17 +6,17 @@
 
 mod affine;
 mod blend;
+mod block;
 mod border;
-mod places;
 
 pub use affine::Affine;
 pub use border::Border;
 
 use blend::Isa;
-use places::Places;
+use block::Block;
 
-/// Output pixels worked on at a time.
-const BLOCK: usize = 64;
+/// Output pixels worked on at a time; a whole number of vectors.
+const BLOCK: usize = 32;
 
 /// How a picture is sampled.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,10 +49,10 @@ fn sample_on(isa: Isa, (picture, size): (&[u8], usize), sampling: &Sampling, tar
         }
         return;
     }
-    let mut places = Places::new(size, sampling);
+    let mut block = Block::new(size, sampling);
     for (row, target) in target.chunks_exact_mut(size * 3).enumerate() {
-        for (block, target) in target.chunks_mut(BLOCK * 3).enumerate() {
-            isa.block(&mut places, (row, block * BLOCK), picture, target);
+        for (at, target) in target.chunks_mut(BLOCK * 3).enumerate() {
+            isa.sample(&mut block, (row, at * BLOCK), picture, target);
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Where the pixels of a block come from.
+//! Some output pixels of one row: where they come from and what they show.
 
 use super::{BLOCK, Border, Sampling};
 
-/// The sources of one block of output pixels.
-pub(super) struct Places {
+/// Neighbouring output pixels of one row.
+pub(super) struct Block {
     sampling: Sampling,
     size: usize,
     /// Byte of the upper left of the four neighbours.
@@ -15,9 +15,11 @@ pub(super) struct Places {
     /// How far below the upper neighbours, 0 to 1; 0 in the last row.
     pub(super) down: [f32; BLOCK],
     outside: [bool; BLOCK],
+    /// Colours from 0 to 255, and one number that the last pixel's store may spill into.
+    pub(super) colours: [f32; 3 * BLOCK + 1],
 }
 
-impl Places {
+impl Block {
     pub(super) fn new(size: usize, sampling: &Sampling) -> Self {
         Self {
             sampling: *sampling,
@@ -27,6 +29,7 @@ impl Places {
             right: [0.0; BLOCK],
             down: [0.0; BLOCK],
             outside: [false; BLOCK],
+            colours: [0.0; 3 * BLOCK + 1],
         }
     }
 
@@ -50,16 +53,14 @@ impl Places {
     #[inline(always)]
     fn find_with(&mut self, row: usize, column: usize, border: Border) {
         let (place, last) = (self.place_of(row, column), (self.size - 1) as f32);
-        let (size, bottom) = (self.size as i32, self.size as i32 - 1);
+        let (size, bottom) = (self.size as u32, self.size as u32 - 1);
         for i in 0..BLOCK {
             let (row, column) = place(i);
-            let row = border.inside(row, last);
-            let column = border.inside(column, last);
-            let (top, left) = (row as i32, column as i32);
-            self.down[i] = row - top as f32;
-            self.right[i] = column - left as f32;
-            self.upper[i] = ((top * size + left) * 3) as u32;
-            self.lower[i] = (((top + 1).min(bottom) * size + left) * 3) as u32;
+            let (top, down) = split(border.inside(row, last));
+            let (left, right) = split(border.inside(column, last));
+            (self.down[i], self.right[i]) = (down, right);
+            self.upper[i] = (top * size + left) * 3;
+            self.lower[i] = ((top + 1).min(bottom) * size + left) * 3;
         }
     }
 
@@ -82,8 +83,9 @@ impl Places {
         let down = row as f32 - centre;
         let (row_start, column_start) = (map.row[0] * down, map.column[0] * down);
         let (row_end, column_end) = (centre + map.row[2], centre + map.column[2]);
+        let column = column as i32;
         move |i| {
-            let sideways = (column + i) as i32 as f32 - centre;
+            let sideways = (column + i as i32) as f32 - centre;
             let row = row_start + map.row[1] * sideways + row_end;
             (row, column_start + map.column[1] * sideways + column_end)
         }
@@ -92,17 +94,31 @@ impl Places {
     /// Overwrites the colours of pixels that show the constant and scales all to 0..1.
     #[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
     #[inline(always)]
-    pub(super) fn finish(&self, colours: &mut [f32], target: &mut [f32]) {
+    pub(super) fn finish(&mut self, target: &mut [f32]) {
         if let Border::Constant(value) = self.sampling.border {
-            for (colour, outside) in colours.chunks_exact_mut(3).zip(&self.outside) {
+            for (colour, outside) in self.colours.chunks_exact_mut(3).zip(&self.outside) {
                 if *outside {
                     colour.fill(value);
                 }
             }
         }
         let gain = self.sampling.gain;
-        for (target, colour) in target.iter_mut().zip(colours) {
+        for (target, colour) in target.iter_mut().zip(&self.colours) {
             *target = super::finish(*colour, gain);
         }
     }
+}
+
+/// The whole part and the rest of a number from 0 to 2²². A cast would do, but one that saturates,
+/// as Rust's does, is not vectorised.
+#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
+#[inline(always)]
+fn split(number: f32) -> (u32, f32) {
+    // Among numbers from 2²³ neighbours are one apart, so that the sum rounds to a whole one.
+    const WHOLE: f32 = 8_388_608.0;
+    let sum = number + WHOLE;
+    let nearest = sum - WHOLE;
+    let above = nearest > number;
+    let rest = number - if above { nearest - 1.0 } else { nearest };
+    (sum.to_bits().wrapping_sub(WHOLE.to_bits()).wrapping_sub(u32::from(above)), rest)
 }
