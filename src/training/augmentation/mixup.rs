@@ -51,13 +51,15 @@ pub fn mix(mixup: &Mixup, batch: u64, pixels: &mut [f32], labels: &[u32]) -> Vec
 }
 
 impl Mixup {
-    /// The share that each picture of a batch keeps.
+    /// The share that each picture of a batch keeps, at least a half: of a pair with shares a and
+    /// 1 − a, the picture with more of itself comes first, which leaves the batch the same.
     fn share(&self, batch: u64) -> f32 {
         if self.alpha <= 0.0 {
             return 1.0;
         }
         let mut stream = Stream::new(self.seed, Purpose::Mixup, self.epoch, batch);
-        symmetric_beta(self.alpha, f64::from(stream.unit()), f64::from(stream.unit())) as f32
+        let share = symmetric_beta(self.alpha, stream.unit().into(), stream.unit().into()) as f32;
+        share.max(1.0 - share)
     }
 }
 
@@ -99,7 +101,7 @@ mod tests {
         let mut mixed = pixels();
         let targets = mix(&MIXUP, 3, &mut mixed, &LABELS);
         let share = MIXUP.share(3);
-        assert!(share > 0.0 && share < 1.0, "{share}");
+        assert!(share > 0.5 && share < 1.0, "{share}");
         for (at, row) in targets.chunks_exact(3).enumerate() {
             assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{row:?}");
             let expected = share * at as f32 + (1.0 - share) * (4 - at) as f32;
@@ -134,18 +136,25 @@ mod tests {
 
     #[test]
     fn shares_have_the_distribution_that_their_name_says() {
-        // Share of Beta(α, α) below 0.1, by scipy.stats.beta(α, α).cdf(0.1).
-        for (alpha, below) in [(0.01, 0.4892), (0.2, 0.3367), (1.0, 0.1), (4.0, 0.0027)] {
+        // Share of Beta(α, α) below 0.1 or above 0.9, by twice scipy.stats.beta(α, α).cdf(0.1).
+        for (alpha, ends) in [(0.01, 0.9784), (0.2, 0.6734), (1.0, 0.2), (4.0, 0.0055)] {
             let mixup = Mixup { alpha, ..MIXUP };
             let shares: Vec<f64> = (0..20_000).map(|at| f64::from(mixup.share(at))).collect();
+            assert!(shares.iter().all(|share| (0.5..=1.0).contains(share)));
             let n = shares.len() as f64;
-            let mean = shares.iter().sum::<f64>() / n;
-            let variance = shares.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / n;
-            let low = shares.iter().filter(|share| **share < 0.1).count() as f64 / n;
-            // Five standard errors of the widest of them, Beta(0, 0).
-            assert!((mean - 0.5).abs() < 0.018, "{alpha}: {mean}");
+            let variance = shares.iter().map(|share| (share - 0.5).powi(2)).sum::<f64>() / n;
+            let above = shares.iter().filter(|share| **share > 0.9).count() as f64 / n;
+            // Five standard errors of a share, at most 0.0177.
             assert!((variance - 0.25 / (2.0 * alpha + 1.0)).abs() < 0.005, "{alpha}: {variance}");
-            assert!((low - below).abs() < 0.018, "{alpha}: {low} {below}");
+            assert!((above - ends).abs() < 0.018, "{alpha}: {above} {ends}");
         }
+    }
+
+    #[test]
+    fn either_picture_of_a_pair_may_weigh_more_before_they_are_ordered() {
+        let draw = |first, second| symmetric_beta(0.4, first, second);
+        assert!(draw(0.3, 0.1) > 0.5 && draw(0.3, 0.4) < 0.5);
+        assert!((draw(0.3, 0.1) + draw(0.3, 0.4) - 1.0).abs() < 1e-9);
+        assert_eq!((draw(0.0, 0.0), draw(0.0, 0.5)), (1.0, 0.0));
     }
 }
