@@ -109,13 +109,14 @@ impl Block {
     }
 }
 
+/// Numbers from here on are one apart, so that a sum with it rounds to a whole number.
+const WHOLE: f32 = 8_388_608.0;
+
 /// The whole part and the rest of a number from 0 to 2²². A cast would do, but one that saturates,
 /// as Rust's does, is not vectorised.
 #[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
 fn split(number: f32) -> (u32, f32) {
-    // Among numbers from 2²³ neighbours are one apart, so that the sum rounds to a whole one.
-    const WHOLE: f32 = 8_388_608.0;
     let sum = number + WHOLE;
     let nearest = sum - WHOLE;
     let above = nearest > number;

@@ -31,7 +31,8 @@ pub struct Augment {
     /// Largest shear angle in degrees, both ways; 0 for none.
     #[schema(minimum = 0, maximum = 45)]
     pub shear_degrees: f64,
-    /// Rows and columns are scaled by independent factors between 1 − zoom and 1 + zoom.
+    /// Rows and columns are scaled by independent factors between 1 − zoom and 1 + zoom; one above 1
+    /// shrinks the picture.
     #[schema(minimum = 0, maximum = 0.9)]
     pub zoom: f64,
     /// Whether rows and columns share one factor of the zoom, which keeps the proportions.
