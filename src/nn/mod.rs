@@ -13,6 +13,7 @@ pub mod gemm;
 pub mod init;
 pub mod loss;
 pub mod rng;
+pub mod sampling;
 
 /// Examples whose gradients are summed by one thread, in order, before the chunks are.
 pub const CHUNK: usize = 2;

@@ -14,6 +14,8 @@ pub enum Purpose {
     Shuffle = 3,
     /// Augmentation; the index is the example.
     Augment = 4,
+    /// Mixup; the index is the batch.
+    Mixup = 5,
 }
 
 /// A `ChaCha8` stream whose key is (seed, purpose, epoch, index).

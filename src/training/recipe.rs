@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use super::augmentation::Augment;
 use crate::model::architecture::{Architecture, FieldError};
 
 /// How weights are updated.
@@ -12,31 +13,6 @@ pub enum Optimizer {
     /// Adam with Keras' defaults.
     #[default]
     Adam,
-}
-
-/// Random changes of the training pictures, drawn anew each epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Augment {
-    /// Largest shear angle in degrees, both ways; 0 for none.
-    #[schema(minimum = 0, maximum = 45)]
-    pub shear_degrees: f64,
-    /// Rows and columns are scaled by independent factors between 1 − zoom and 1 + zoom.
-    #[schema(minimum = 0, maximum = 0.9)]
-    pub zoom: f64,
-    /// Whether half the pictures are mirrored.
-    pub horizontal_flip: bool,
-}
-
-impl Default for Augment {
-    fn default() -> Self {
-        Self { shear_degrees: 10.0, zoom: 0.2, horizontal_flip: true }
-    }
-}
-
-impl Augment {
-    /// No change at all.
-    pub const NONE: Self = Self { shear_degrees: 0.0, zoom: 0.0, horizontal_flip: false };
 }
 
 /// A network and how it is trained; the defaults are the original study's.
@@ -130,10 +106,7 @@ impl Recipe {
         require((1..=1024).contains(&self.batch_size), "batch_size", "must be between 1 and 1024");
         let rate = self.learning_rate;
         require(rate > 0.0 && rate <= 1.0, "learning_rate", "must be above 0 and at most 1");
-        let Augment { shear_degrees, zoom, .. } = self.augment;
-        let shear = (0.0..=45.0).contains(&shear_degrees);
-        require(shear, "augment.shear_degrees", "must be between 0 and 45");
-        require((0.0..=0.9).contains(&zoom), "augment.zoom", "must be between 0 and 0.9");
+        errors.extend(self.augment.check());
         // A batch's pictures and feature maps are resident at once.
         let pixels = u64::from(self.batch_size) * u64::from(self.image_size).pow(2);
         let maps = u64::from(self.conv.iter().copied().max().unwrap_or(0));

@@ -1,0 +1,18 @@
+//! Random changes of training pictures: Keras' `ImageDataGenerator`, random crops and mixup.
+
+mod change;
+mod crop;
+mod mixup;
+mod settings;
+mod sheet;
+
+pub use change::Change;
+pub use crop::Window;
+pub use mixup::{Mixup, mix};
+pub use settings::{Augment, Fill};
+pub use sheet::sheet;
+
+#[cfg(test)]
+mod agreement;
+#[cfg(test)]
+mod tests;
