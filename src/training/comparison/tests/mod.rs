@@ -84,6 +84,10 @@ fn differences_over_seeds_agree_with_the_whole_analysis_of_variance() {
     };
     let [a, b] =
         ["a", "b"].map(|name| ["train", "test"].map(|side| sample(&format!("{name}_{side}"))));
+    for (key, [train, test]) in [("a_gap", &a), ("b_gap", &b)] {
+        let Interval { estimate, low, high } = gap(train, test);
+        assert_close(&[estimate, low, high], &numbers(&crossed[key]));
+    }
     let differences = [
         ("accuracy_difference", accuracy_difference(&a[1], &b[1]).unwrap()),
         ("gap_difference", gap_difference((&a[0], &a[1]), (&b[0], &b[1])).unwrap()),

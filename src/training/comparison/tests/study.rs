@@ -83,3 +83,15 @@ fn who_learnt_nothing_has_no_smallest_gap() {
     assert_eq!(smallest.pick.as_deref(), Some("32-64-128 + dropout"));
     assert!(!smallest.standings[4].eligible && smallest.standings[4].name == "idle");
 }
+
+#[test]
+fn a_gap_far_below_zero_is_not_the_smallest() {
+    let mut contenders = contenders();
+    let count = |right, of| Sample::of_count(right, of).unwrap();
+    let odd = Contender::new("odd".to_owned(), count(4760, 5600), count(1260, 1400)).unwrap();
+    let verdict = Verdict::of(&odd.train, &odd.test, 0.5);
+    assert_eq!((verdict.finding, verdict.next_step), (Finding::BetterOnTest, NextStep::CheckSplit));
+    contenders.push(odd);
+    let smallest = select(&contenders, Rule::SmallestGap, 0.5).unwrap();
+    assert_eq!(smallest.pick.as_deref(), Some("32-64-128 + dropout"));
+}
