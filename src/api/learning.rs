@@ -10,21 +10,29 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::binary::Binary;
 use super::extract::{Path, Query};
 use super::page::{Page, default_limit};
+use super::pictures::{Picture, Plot};
 use super::problem::{Failures, Problem};
 use super::training_runs::load;
 use crate::app::App;
 use crate::db::TrainingRunId;
 use crate::queue::JobStatus;
 use crate::snapshot::{self, Split};
-use crate::training::{self, Confusion, EpochSummary, PredictedImage, PredictionFilter};
+use crate::training::comparison::{self, Interval, Sample, Verdict};
+use crate::training::evaluation::{Calibration, ClassReport};
+use crate::training::{
+    self, Confusion, EpochSummary, PredictedImage, PredictionFilter, TrainingRun, plot,
+};
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(epochs))
         .routes(routes!(curve))
+        .routes(routes!(report))
+        .routes(routes!(picture))
         .routes(routes!(confusion))
         .routes(routes!(predictions))
 }
@@ -69,13 +77,12 @@ async fn curve(
 ) -> Result<Response, Problem> {
     let run = load(&app, id).await?;
     let epochs = training::list_epochs(&app.pool, id).await?;
-    let title = format!("{} of {} epochs", run.epoch, run.epochs);
-    let picture = training::plot::curve_svg(&title, &epochs);
+    let picture = plot::curve_svg(&title(&run), &epochs);
     let headers = [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "no-cache")];
     Ok((headers, picture).into_response())
 }
 
-async fn finished(app: &App, id: TrainingRunId) -> Result<training::TrainingRun, Problem> {
+async fn finished(app: &App, id: TrainingRunId) -> Result<TrainingRun, Problem> {
     let run = load(app, id).await?;
     if run.status == JobStatus::Succeeded {
         return Ok(run);
@@ -99,9 +106,109 @@ async fn confusion(
     Path(id): Path<TrainingRunId>,
 ) -> Result<axum::Json<Confusion>, Problem> {
     let run = finished(&app, id).await?;
-    let snapshot = snapshot::find(&app.pool, run.snapshot_id).await?;
-    let classes = snapshot.ok_or(Problem::NotFound("snapshot"))?.classes;
+    let classes = class_names(&app, &run).await?;
     Ok(axum::Json(training::confusion(&app.pool, id, classes).await?))
+}
+
+/// What a finished run can be believed for.
+#[derive(Serialize, ToSchema)]
+struct Report {
+    /// Training accuracy, in evaluation mode, with its interval.
+    train_accuracy: Interval,
+    /// Test accuracy with its interval.
+    test_accuracy: Interval,
+    /// Whether it overfits, in figures and in words.
+    verdict: Verdict,
+    /// Precision, recall and F1 of each class, on the held-out images.
+    classes: ClassReport,
+    /// How far the probabilities can be believed, on the held-out images.
+    calibration: Calibration,
+}
+
+/// A finished run judged: gap with a 95 % interval and a verdict, each class, calibration.
+#[utoipa::path(
+    get, path = "/training-runs/{id}/report", tag = "training runs", operation_id = "get_report",
+    params(("id" = TrainingRunId, Path, description = "The training run")),
+    responses(
+        (status = 200, description = "The report", body = Report),
+        Failures,
+    )
+)]
+async fn report(
+    State(app): State<Arc<App>>,
+    Path(id): Path<TrainingRunId>,
+) -> Result<axum::Json<Report>, Problem> {
+    let run = finished(&app, id).await?;
+    let classes = class_names(&app, &run).await?;
+    let (train, test) = training::split_predictions(&app.pool, id).await?;
+    let chance = comparison::baseline(&train);
+    let trained = Sample::of_predictions(&[&train])?;
+    let tested = Sample::of_predictions(&[&test])?;
+    Ok(axum::Json(Report {
+        train_accuracy: comparison::accuracy(&trained),
+        test_accuracy: comparison::accuracy(&tested),
+        verdict: Verdict::of(&trained, &tested, chance),
+        classes: ClassReport::of(&classes, &test),
+        calibration: Calibration::of(&test),
+    }))
+}
+
+async fn class_names(app: &App, run: &TrainingRun) -> Result<Vec<String>, Problem> {
+    let snapshot = snapshot::find(&app.pool, run.snapshot_id).await?;
+    Ok(snapshot.ok_or(Problem::NotFound("snapshot"))?.classes)
+}
+
+/// A picture of a run, or its data: `curve`, and once it has succeeded `confusion` and `reliability`, as `svg`, `png`
+/// or `csv`.
+#[utoipa::path(
+    get, path = "/training-runs/{id}/pictures/{picture}", tag = "training runs",
+    operation_id = "get_training_run_picture",
+    params(
+        ("id" = TrainingRunId, Path, description = "The training run"),
+        ("picture" = String, Path, description = "For example `confusion.png`",
+         pattern = r"^(curve|confusion|reliability)\.(svg|png|csv)$"),
+    ),
+    responses(
+        (status = 200, description = "The picture", content(
+            (String = "image/svg+xml"), (Binary = "image/png"), (String = "text/csv"),
+        )),
+        Failures,
+    )
+)]
+async fn picture(
+    State(app): State<Arc<App>>,
+    Path((id, picture)): Path<(TrainingRunId, String)>,
+) -> Result<Response, Problem> {
+    let picture = Picture::parse(&picture, &["curve", "confusion", "reliability"])?;
+    let plot = match picture.name {
+        "curve" => {
+            let run = load(&app, id).await?;
+            let epochs = training::list_epochs(&app.pool, id).await?;
+            Plot { svg: plot::curve_svg(&title(&run), &epochs), csv: plot::curve_csv(&epochs) }
+        }
+        "confusion" => {
+            let run = finished(&app, id).await?;
+            let names = class_names(&app, &run).await?;
+            let Confusion { classes, matrix } = training::confusion(&app.pool, id, names).await?;
+            let svg = plot::confusion_svg(&title(&run), &classes, &matrix);
+            Plot { svg, csv: plot::confusion_csv(&classes, &matrix) }
+        }
+        _ => {
+            let run = finished(&app, id).await?;
+            let (_, test) = training::split_predictions(&app.pool, id).await?;
+            let calibration = Calibration::of(&test);
+            let svg = plot::reliability_svg(&title(&run), &calibration);
+            Plot { svg, csv: calibration.csv() }
+        }
+    };
+    picture.answer(plot).await
+}
+
+/// What a run is called over its pictures.
+fn title(run: &TrainingRun) -> String {
+    let maps: Vec<String> = run.recipe.conv.iter().map(u32::to_string).collect();
+    let network = if run.name.is_empty() { maps.join("-") } else { run.name.clone() };
+    format!("{network} · seed {} · {} of {} epochs", run.seed, run.epoch, run.epochs)
 }
 
 #[derive(Deserialize, Validate, IntoParams)]

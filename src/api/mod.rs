@@ -8,6 +8,7 @@ mod classify;
 mod cleaning_jobs;
 mod creation;
 mod datasets;
+mod experiments;
 mod extract;
 mod health;
 mod images;
@@ -16,7 +17,9 @@ mod jobs;
 mod learning;
 mod models;
 mod page;
+mod pictures;
 mod problem;
+mod recipes;
 mod references;
 mod reviews;
 mod scrape_jobs;
@@ -67,6 +70,7 @@ const BODY_STALL: Duration = Duration::from_secs(30);
         (name = "reviews", description = "What people decided about images"),
         (name = "snapshots", description = "Frozen datasets: what is trained on"),
         (name = "training runs", description = "One recipe on one snapshot with one seed"),
+        (name = "experiments", description = "Grids of training runs side by side"),
         (name = "models", description = "What training runs published"),
         (name = "classify", description = "A photo in, class names and probabilities out"),
         (name = "service", description = "Health and metrics"),
@@ -90,6 +94,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(snapshots::routes())
         .merge(training_runs::routes())
         .merge(learning::routes())
+        .merge(recipes::routes())
+        .merge(experiments::routes())
         .merge(models::routes())
         .merge(classify::routes())
 }

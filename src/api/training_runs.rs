@@ -7,6 +7,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -19,13 +21,14 @@ use super::snapshots::{MAX_SEED, default_seed};
 use crate::app::App;
 use crate::db::{DatasetId, SnapshotId, TrainingRunId};
 use crate::queue::{self, JobStatus};
-use crate::snapshot;
+use crate::training::experiment::{self, Experiment};
+use crate::training::grid::{self, Grid, NamedRecipe};
 use crate::training::{self, NewRun, Recipe, RunFilter, TrainingRun};
+use crate::{dataset, snapshot};
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
-        .routes(routes!(recipes))
         .routes(routes!(create, list))
         .routes(routes!(get))
         .routes(routes!(watch))
@@ -33,33 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(retry))
 }
 
-/// A recipe with a name.
-#[derive(Serialize, ToSchema)]
-struct NamedRecipe {
-    /// What people call it.
-    name: String,
-    /// Network, optimiser and augmentation.
-    recipe: Recipe,
-}
-
-/// Ready-made recipes.
-#[derive(Serialize, ToSchema)]
-struct Recipes {
-    /// The four networks of the original study.
-    items: Vec<NamedRecipe>,
-}
-
-/// Ready-made recipes: the four networks of the original study.
-#[utoipa::path(
-    get, path = "/recipes", tag = "training runs", operation_id = "list_recipes",
-    responses((status = 200, description = "The recipes", body = Recipes), Failures)
-)]
-async fn recipes() -> axum::Json<Recipes> {
-    let named = |(name, recipe): (&str, Recipe)| NamedRecipe { name: name.to_owned(), recipe };
-    axum::Json(Recipes { items: training::originals().into_iter().map(named).collect() })
-}
-
-/// What to train.
+/// What to train: one run, or with `grid` or `seeds` an experiment of many.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewTrainingRun {
@@ -69,41 +46,130 @@ struct NewTrainingRun {
     /// Network, optimiser and augmentation; what is left out is the original study's.
     #[serde(default)]
     #[garde(skip)]
-    recipe: Recipe,
-    /// Seed of weights, dropout, order and augmentation: the same seed gives the same model.
-    #[serde(default = "default_seed")]
-    #[garde(range(min = 0, max = MAX_SEED))]
-    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64, default = 1)]
-    seed: i64,
+    #[schema(value_type = Recipe)]
+    recipe: Map<String, Value>,
+    /// Seed of weights, dropout, order and augmentation: the same seed gives the same model; 1 without it.
+    #[garde(inner(range(min = 0, max = MAX_SEED)))]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64, nullable = false)]
+    seed: Option<i64>,
+    /// Values to try for each field of the recipe, by its path: `{"conv": [[32, 64], [32, 64, 128]],
+    /// "augment.zoom": [0, 0.2]}`. Every combination is trained.
+    #[serde(default)]
+    #[garde(skip)]
+    #[schema(value_type = std::collections::BTreeMap<String, Vec<Value>>)]
+    grid: Grid,
+    /// Seeds of an experiment: every combination is trained with each.
+    #[garde(length(max = 100), inner(range(min = 0, max = MAX_SEED)))]
+    #[serde(default)]
+    #[schema(max_items = 100)]
+    seeds: Vec<i64>,
+    /// Name of an experiment; what the grid varies without it.
+    #[garde(inner(length(chars, min = 1, max = 200), custom(dataset::printable)))]
+    #[schema(min_length = 1, max_length = 200, nullable = false)]
+    name: Option<String>,
 }
 
-/// Train a network on a snapshot.
+impl NewTrainingRun {
+    /// The recipes and the seeds to train each with.
+    fn plan(&mut self) -> Result<(Vec<NamedRecipe>, Vec<i64>), Problem> {
+        if self.seed.is_some() && !self.seeds.is_empty() {
+            return Err(Problem::invalid("seeds", "name one seed or several, not both"));
+        }
+        let recipes = grid::combinations(&self.recipe, &self.grid).map_err(|errors| {
+            let named = |e: crate::model::FieldError| {
+                let own = e.field.starts_with("grid");
+                let field = if own { e.field } else { format!("recipe.{}", e.field) };
+                FieldError::new(field, e.message)
+            };
+            Problem::Invalid(errors.into_iter().map(named).collect())
+        })?;
+        self.seeds.sort_unstable();
+        self.seeds.dedup();
+        let seeds = match self.seeds.as_slice() {
+            [] => vec![self.seed.unwrap_or_else(default_seed)],
+            seeds => seeds.to_vec(),
+        };
+        if recipes.len() * seeds.len() > grid::MAX_RUNS {
+            let message = format!("an experiment may have {} runs", grid::MAX_RUNS);
+            return Err(Problem::invalid("seeds", message));
+        }
+        Ok((recipes, seeds))
+    }
+
+    /// What the experiment is called; `None` for a single run.
+    fn experiment(&self) -> Option<String> {
+        if self.grid.is_empty() && self.seeds.is_empty() {
+            return None;
+        }
+        let varied: Vec<&str> = self.grid.keys().map(String::as_str).collect();
+        let varied = if varied.is_empty() { "seeds".to_owned() } else { varied.join(" × ") };
+        Some(self.name.clone().unwrap_or(varied))
+    }
+}
+
+/// What was begun.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum Begin {
+    /// One run.
+    Run(TrainingRun),
+    /// A grid of runs.
+    Experiment(Experiment),
+}
+
+/// Train a network on a snapshot; or, with `grid` or `seeds`, begin an experiment.
 #[utoipa::path(
     post, path = "/training-runs", tag = "training runs", operation_id = "create_training_run",
     params(IdempotencyHeader),
     request_body = NewTrainingRun,
     responses(
-        (status = 202, description = "Begun", body = TrainingRun),
+        (status = 202, description = "Begun: a training run, or an experiment", body = Begin),
         Failures,
     )
 )]
 async fn create(
     State(app): State<Arc<App>>,
     key: IdempotencyKey,
-    Json { value: new, body }: Json<NewTrainingRun>,
+    Json { value: mut new, body }: Json<NewTrainingRun>,
 ) -> Result<Response, Problem> {
-    new.recipe.validate().map_err(|errors| {
-        let named =
-            |e: crate::model::FieldError| FieldError::new(format!("recipe.{}", e.field), e.message);
-        Problem::Invalid(errors.into_iter().map(named).collect())
-    })?;
+    let (recipes, seeds) = new.plan()?;
     let mut creation = match key.begin(&app.pool, &body).await? {
         Begun::New(creation) => creation,
         Begun::Replayed(response) => return Ok(response),
     };
     let connection = creation.connection();
-    let snapshot = snapshot::find(&mut *connection, new.snapshot_id).await?;
-    let snapshot = snapshot.ok_or(Problem::NotFound("snapshot"))?;
+    let pictures = trainable(connection, new.snapshot_id).await?;
+    let experiment = match new.experiment() {
+        Some(name) => Some(experiment::insert(&mut *connection, new.snapshot_id, &name).await?),
+        None => None,
+    };
+    let mut first = None;
+    for NamedRecipe { name, recipe } in recipes {
+        for seed in &seeds {
+            let part_of = experiment.map(|experiment| (experiment, name.clone()));
+            let (snapshot, recipe) = (new.snapshot_id, recipe.clone());
+            let run = NewRun { snapshot, part_of, recipe, seed: *seed, pictures };
+            let id = training::insert(&mut *connection, &run).await?;
+            queue::enqueue(&mut *connection, training::train_task(id)).await?;
+            first.get_or_insert(id);
+        }
+    }
+    let (location, begun) = if let Some(id) = experiment {
+        let experiment = experiment::find(&mut *connection, id).await?;
+        let experiment = experiment.ok_or(Problem::NotFound("experiment"))?;
+        (format!("/experiments/{id}"), Begin::Experiment(experiment))
+    } else {
+        let id = first.ok_or(Problem::NotFound("training run"))?;
+        let run = training::find(&mut *connection, id).await?;
+        let run = run.ok_or(Problem::NotFound("training run"))?;
+        (format!("/training-runs/{id}"), Begin::Run(run))
+    };
+    creation.answer(StatusCode::ACCEPTED, Some(location), &begun).await
+}
+
+/// The number of training pictures of a snapshot that can be trained on.
+async fn trainable(connection: &mut PgConnection, id: SnapshotId) -> Result<i64, Problem> {
+    let snapshot = snapshot::find(connection, id).await?.ok_or(Problem::NotFound("snapshot"))?;
     if snapshot.status != JobStatus::Succeeded {
         return Err(Problem::Conflict("snapshot_not_ready", "the snapshot is not frozen".into()));
     }
@@ -111,14 +177,7 @@ async fn create(
         let detail = format!("{} pictures of the snapshot are gone", snapshot.missing);
         return Err(Problem::Conflict("snapshot_incomplete", detail));
     }
-    let NewTrainingRun { snapshot_id, recipe, seed } = new;
-    let pictures = i64::from(snapshot.counts.train);
-    let new = NewRun { snapshot: snapshot_id, recipe, seed, pictures };
-    let id = training::insert(&mut *connection, &new).await?;
-    queue::enqueue(&mut *connection, training::train_task(id)).await?;
-    let created = training::find(&mut *connection, id).await?;
-    let created = created.ok_or(Problem::NotFound("training run"))?;
-    creation.answer(StatusCode::ACCEPTED, Some(format!("/training-runs/{id}")), &created).await
+    Ok(i64::from(snapshot.counts.train))
 }
 
 #[derive(Deserialize, Validate, IntoParams)]

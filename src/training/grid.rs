@@ -57,11 +57,7 @@ pub fn combinations(
 }
 
 /// Puts a value at a path, making the objects on the way.
-fn set(
-    recipe: &mut Map<String, Value>,
-    field: &str,
-    value: &Value,
-) -> Result<(), Vec<FieldError>> {
+fn set(recipe: &mut Map<String, Value>, field: &str, value: &Value) -> Result<(), Vec<FieldError>> {
     let Some((outer, inner)) = field.split_once('.') else {
         recipe.insert(field.to_owned(), value.clone());
         return Ok(());
@@ -74,8 +70,10 @@ fn set(
 }
 
 fn read(name: String, written: Map<String, Value>) -> Result<NamedRecipe, Vec<FieldError>> {
-    let recipe: Recipe = serde_path_to_error::deserialize(Value::Object(written))
-        .map_err(|error| vec![FieldError::new(error.path().to_string(), error.inner().to_string())])?;
+    let recipe: Recipe =
+        serde_path_to_error::deserialize(Value::Object(written)).map_err(|error| {
+            vec![FieldError::new(error.path().to_string(), error.inner().to_string())]
+        })?;
     recipe.validate()?;
     Ok(NamedRecipe { name, recipe })
 }

@@ -30,8 +30,8 @@ pub use self::prediction::{
     Confusion, PredictedImage, Prediction, PredictionFilter, confusion, list as list_predictions,
     of as predictions, split as split_predictions,
 };
-pub use experiment::Experiment;
 pub use self::run::{
     Learnt, NewRun, RunFilter, TRAIN, TrainingRun, advance, cancel, fail, find, finish, insert,
     list, requeue, restart, set_checkpoint, start, train_task,
 };
+pub use experiment::Experiment;

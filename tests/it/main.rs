@@ -10,6 +10,7 @@ mod cleaning_job;
 mod compose;
 mod dataset;
 mod embedded;
+mod experiment;
 mod fetch;
 mod image;
 mod import_job;

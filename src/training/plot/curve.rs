@@ -1,5 +1,7 @@
 //! The learning curve of one run: accuracy and loss by epoch.
 
+use std::fmt::Display;
+
 use super::axes::{Axis, Frame, around, decimals};
 use super::canvas::{BLUE, Canvas, GREEN, INK, Label, MUTED, Point, Stroke, VERMILION};
 use crate::training::comparison::points;
@@ -73,27 +75,44 @@ pub fn svg(title: &str, epochs: &[EpochSummary]) -> String {
     canvas.finish()
 }
 
+const COLUMNS: [&str; 7] = [
+    "epoch",
+    "running_accuracy",
+    "train_accuracy",
+    "train_loss",
+    "test_accuracy",
+    "test_loss",
+    "seconds",
+];
+
+fn fields(epoch: &EpochSummary) -> [&dyn Display; 7] {
+    [
+        &epoch.epoch,
+        &epoch.running_accuracy,
+        &epoch.train_accuracy,
+        &epoch.train_loss,
+        &epoch.test_accuracy,
+        &epoch.test_loss,
+        &epoch.seconds,
+    ]
+}
+
 /// A row per epoch.
 pub fn csv(epochs: &[EpochSummary]) -> String {
-    let mut csv = Csv::new(&[
-        "epoch",
-        "running_accuracy",
-        "train_accuracy",
-        "train_loss",
-        "test_accuracy",
-        "test_loss",
-        "seconds",
-    ]);
+    let mut csv = Csv::new(&COLUMNS);
     for epoch in epochs {
-        csv.row(&[
-            &epoch.epoch,
-            &epoch.running_accuracy,
-            &epoch.train_accuracy,
-            &epoch.train_loss,
-            &epoch.test_accuracy,
-            &epoch.test_loss,
-            &epoch.seconds,
-        ]);
+        csv.row(&fields(epoch));
+    }
+    csv.finish()
+}
+
+/// A row per epoch of each run, which has a name.
+pub fn csv_of_runs(runs: &[(String, &[EpochSummary])]) -> String {
+    let mut csv = Csv::new(&[&["run"], &COLUMNS[..]].concat());
+    for (name, epochs) in runs {
+        for epoch in *epochs {
+            csv.row(&[&[name as &dyn Display], &fields(epoch)[..]].concat());
+        }
     }
     csv.finish()
 }

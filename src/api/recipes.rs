@@ -1,0 +1,42 @@
+//! `/recipes`: ready-made recipes.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::problem::Failures;
+use crate::app::App;
+use crate::training::{self, Recipe};
+
+/// The routes of this file.
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(recipes))
+}
+
+/// A recipe with a name.
+#[derive(Serialize, ToSchema)]
+struct NamedRecipe {
+    /// What people call it.
+    name: String,
+    /// Network, optimiser and augmentation.
+    recipe: Recipe,
+}
+
+/// Ready-made recipes.
+#[derive(Serialize, ToSchema)]
+struct Recipes {
+    /// The four networks of the original study.
+    items: Vec<NamedRecipe>,
+}
+
+/// Ready-made recipes: the four networks of the original study.
+#[utoipa::path(
+    get, path = "/recipes", tag = "training runs", operation_id = "list_recipes",
+    responses((status = 200, description = "The recipes", body = Recipes), Failures)
+)]
+async fn recipes() -> axum::Json<Recipes> {
+    let named = |(name, recipe): (&str, Recipe)| NamedRecipe { name: name.to_owned(), recipe };
+    axum::Json(Recipes { items: training::originals().into_iter().map(named).collect() })
+}
