@@ -1,10 +1,11 @@
-//! Network, bundle, registry and activation.
+//! Network, bundle, ONNX file, registry and activation.
 
 pub mod architecture;
 pub mod bundle;
 pub mod gradient;
 pub mod inference;
 pub mod network;
+pub mod onnx;
 mod registry;
 pub mod weights_file;
 

@@ -98,10 +98,21 @@ impl Bundle {
         let file = WeightsFile::parse(bytes)?;
         let metadata = Self::metadata(&file.document)?;
         let specs = metadata.architecture.variables();
-        let expected: Vec<_> =
-            specs.iter().map(|spec| (spec.name.clone(), spec.shape.clone())).collect();
+        let expected: Vec<_> = specs.into_iter().map(|spec| (spec.name, spec.shape)).collect();
+        let data = file.read(&expected)?;
+        Self::with_weights(metadata, data)
+    }
+
+    /// The model with these finite weights, in the order and shapes of [`Architecture::variables`].
+    ///
+    /// # Errors
+    /// When a weight matrix is all zeros.
+    pub(super) fn with_weights(
+        metadata: Metadata,
+        weights: Vec<Vec<f32>>,
+    ) -> Result<Self, BundleError> {
         let mut variables = Vec::new();
-        for (spec, data) in specs.into_iter().zip(file.read(&expected)?) {
+        for (spec, data) in metadata.architecture.variables().into_iter().zip(weights) {
             if spec.fan.is_some() && data.iter().all(|value| *value == 0.0) {
                 return Err(BundleError::AllZero(spec.name));
             }
@@ -111,7 +122,11 @@ impl Bundle {
         Ok(Self { metadata, network })
     }
 
-    fn metadata(document: &str) -> Result<Metadata, BundleError> {
+    /// Reads and checks a file's description.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub(super) fn metadata(document: &str) -> Result<Metadata, BundleError> {
         #[derive(Deserialize)]
         struct Version {
             format_version: u32,
