@@ -1,0 +1,75 @@
+//! The backbone against timm, on weights and a picture that one formula makes on both sides.
+
+use std::convert::Infallible;
+
+use super::*;
+
+/// Pseudo-random numbers in [−1, 1), the same in `benches/peers/backbone_peer.py`: the finaliser of
+/// `MurmurHash3` over the FNV-1a hash of a name plus an index.
+pub(crate) fn formula(name: &str, len: usize) -> impl Iterator<Item = f32> + use<> {
+    let fnv = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(16_777_619);
+    let seed = name.bytes().fold(2_166_136_261, fnv);
+    (0..len as u32).map(move |index| {
+        let mut hash = index.wrapping_mul(2_654_435_761).wrapping_add(seed);
+        hash = (hash ^ (hash >> 16)).wrapping_mul(0x85eb_ca6b);
+        hash = (hash ^ (hash >> 13)).wrapping_mul(0xc2b2_ae35);
+        ((hash ^ (hash >> 16)) >> 8) as f32 / 8_388_608.0 - 1.0
+    })
+}
+
+/// A network with the formula's weights, scaled so that activations keep their size.
+pub(crate) fn formula_backbone() -> Backbone {
+    let tensor = |name: &str, shape: &[usize]| -> Result<Vec<f32>, Infallible> {
+        let numbers = formula(name, shape.iter().product());
+        let (offset, scale) = match name.rsplit('.').next() {
+            Some("running_var") => (1.0, 0.5),
+            Some("weight") if shape.len() == 1 => (1.0, 0.2),
+            Some("weight") => {
+                (0.0, (3.0 / shape[1..].iter().product::<usize>() as f64).sqrt() as f32)
+            }
+            _ => (0.0, 0.1),
+        };
+        Ok(numbers.map(|number| offset + scale * number).collect())
+    };
+    Backbone::new(tensor).unwrap_or_else(|never| match never {})
+}
+
+fn formula_picture(size: usize) -> Vec<f32> {
+    formula("picture", size * size * 3).map(|value| (value + 1.0) / 2.0).collect()
+}
+
+/// The largest difference, in units of the largest expected number.
+fn difference(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    let pairs = found.iter().zip(expected);
+    pairs.fold(0.0f32, |worst, (found, expected)| worst.max((found - expected).abs())) / largest
+}
+
+#[test]
+fn features_and_logits_are_those_of_timm() {
+    let fixture = include_bytes!("fixtures/mobilenetv4_conv_small.f32").as_chunks::<4>().0;
+    let fixture: Vec<f32> = fixture.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    let backbone = formula_backbone();
+    for (size, expected) in [224, 96].into_iter().zip(fixture.chunks_exact(FEATURES + CLASSES)) {
+        let picture = formula_picture(size);
+        let features = backbone.features(size, 1, |_, pixels| pixels.copy_from_slice(&picture));
+        let logits = backbone.logits(&features);
+        let worst = difference(&features, &expected[..FEATURES]);
+        assert!(worst < 1e-4, "features at {size}: {worst}");
+        let worst = difference(&logits, &expected[FEATURES..]);
+        assert!(worst < 1e-4, "logits at {size}: {worst}");
+    }
+}
+
+#[test]
+fn a_picture_alone_and_among_others_gives_the_same_bits() {
+    let backbone = formula_backbone();
+    let pictures: Vec<f32> = formula("pictures", 5 * 32 * 32 * 3).collect();
+    let picture = |index: usize| &pictures[index * 3072..(index + 1) * 3072];
+    let together = backbone.features(32, 5, |index, pixels| pixels.copy_from_slice(picture(index)));
+    for index in 0..5 {
+        let alone = backbone.features(32, 1, |_, pixels| pixels.copy_from_slice(picture(index)));
+        assert_eq!(alone, together[index * FEATURES..(index + 1) * FEATURES]);
+    }
+}
