@@ -99,7 +99,7 @@ pub(super) fn steps<E>(
     tensor: &mut impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
 ) -> Result<Vec<Step>, E> {
     let stem = Kernel::folded(tensor, "conv_stem", "bn1", [32, 3, 3, 3])?;
-    let mut steps = vec![Step::Strided(stem)];
+    let mut steps = vec![Step::Strided(stem.packed())];
     for (name, inputs, outputs, size) in FIRST {
         let kernel = convolution(tensor, name, [outputs, inputs, size, size])?;
         steps.push(match size {
@@ -122,7 +122,8 @@ fn convolution<E>(
     name: &str,
     shape: [usize; 4],
 ) -> Result<Kernel, E> {
-    Kernel::folded(tensor, &format!("{name}.conv"), &format!("{name}.bn1"), shape)
+    let kernel = Kernel::folded(tensor, &format!("{name}.conv"), &format!("{name}.bn1"), shape);
+    kernel.map(Kernel::packed)
 }
 
 impl Inverted {
@@ -145,14 +146,14 @@ impl Inverted {
             let kernel = folded("dw_start", [self.inputs, 1, self.start, self.start])?;
             steps.push(Step::Depthwise { kernel, size: self.start, stride: 1, relu: false });
         }
-        let kernel = folded("pw_exp", [self.expanded, self.inputs, 1, 1])?;
+        let kernel = folded("pw_exp", [self.expanded, self.inputs, 1, 1])?.packed();
         steps.push(Step::Pointwise { kernel, end: End::Relu });
         if self.middle > 0 {
             let kernel = folded("dw_mid", [self.expanded, 1, self.middle, self.middle])?;
             let (size, stride) = (self.middle, self.stride);
             steps.push(Step::Depthwise { kernel, size, stride, relu: true });
         }
-        let kernel = folded("pw_proj", [self.outputs, self.expanded, 1, 1])?;
+        let kernel = folded("pw_proj", [self.outputs, self.expanded, 1, 1])?.packed();
         let end = if residual { End::AddToKept } else { End::Linear };
         steps.push(Step::Pointwise { kernel, end });
         Ok(steps)

@@ -1,7 +1,9 @@
 //! One picture's way through the steps, on buffers that are reused.
 
 use super::architecture::{End, Step};
-use super::{depthwise, pointwise, strided};
+use super::depthwise;
+use super::kernel::Kernel;
+use super::product::{self, Patches};
 
 /// Buffers that one thread needs; they grow once and are reused.
 #[derive(Debug, Default)]
@@ -14,8 +16,6 @@ pub(super) struct Scratch {
     kept: Vec<f32>,
     /// The maps that it reads, with a border of zeros.
     padded: Vec<f32>,
-    /// Rows of a patch matrix.
-    patches: Vec<f32>,
 }
 
 impl Scratch {
@@ -47,18 +47,23 @@ impl Scratch {
                 return side;
             }
             Step::Pointwise { kernel, end: End::AddToKept } => {
-                pointwise::add(kernel, &self.current, &mut self.kept);
+                product::multiply(
+                    kernel,
+                    pixels(&self.current, side),
+                    &mut self.kept,
+                    End::AddToKept,
+                );
                 std::mem::swap(&mut self.current, &mut self.kept);
                 return side;
             }
             Step::Pointwise { kernel, end } => {
                 self.next.resize(side * side * kernel.bias.len(), 0.0);
-                pointwise::replace(kernel, &self.current, &mut self.next, *end == End::Relu);
+                product::multiply(kernel, pixels(&self.current, side), &mut self.next, *end);
             }
             Step::Strided(kernel) => {
                 pad(&self.current, side, 1, &mut self.padded);
                 self.next.resize((side / 2).pow(2) * kernel.bias.len(), 0.0);
-                strided::forward(kernel, &self.padded, side, &mut self.next, &mut self.patches);
+                strided(kernel, &self.padded, side, &mut self.next);
             }
             Step::Depthwise { kernel, size, stride, relu } => {
                 pad(&self.current, side, size / 2, &mut self.padded);
@@ -73,6 +78,23 @@ impl Scratch {
             Step::Depthwise { stride, .. } => side / stride,
             _ => side,
         }
+    }
+}
+
+/// Each pixel of maps `[side, side, maps]` as a patch.
+fn pixels(maps: &[f32], side: usize) -> Patches<'_> {
+    let len = maps.len() / (side * side);
+    Patches { data: maps, rows: 1, step: len, len }
+}
+
+/// Convolution 3×3 with stride 2 and `ReLU` on maps with a border of one zero, row by row.
+fn strided(kernel: &Kernel, padded: &[f32], side: usize, output: &mut [f32]) {
+    let row = padded.len() / (side + 2);
+    let pixel = row / (side + 2);
+    for (y, output) in output.chunks_exact_mut(side / 2 * kernel.bias.len()).enumerate() {
+        let data = &padded[2 * y * row..][..3 * row];
+        let patches = Patches { data, rows: 3, step: 2 * pixel, len: 3 * pixel };
+        product::multiply(kernel, patches, output, End::Relu);
     }
 }
 

@@ -6,10 +6,13 @@ use crate::nn::reversed;
 /// Keeps the quotient of a batch normalisation finite (timm's default).
 const EPSILON: f32 = 1e-5;
 
+/// Outputs whose weights are packed together.
+pub(super) const PANEL: usize = 32;
+
 /// The numbers of one convolution or fully connected layer.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Kernel {
-    /// `[rows · columns · inputs, outputs]`.
+    /// `[rows · columns · inputs, outputs]`; packed `[outputs / 32, rows · columns · inputs, 32]`.
     pub(super) weights: Vec<f32>,
     /// `[outputs]`.
     pub(super) bias: Vec<f32>,
@@ -54,5 +57,18 @@ impl Kernel {
         let weights = tensor(&format!("{name}.weight"), &shape)?;
         let bias = tensor(&format!("{name}.bias"), &shape[..1])?;
         Ok(Self { weights: reversed(&weights, [shape[0], 1, shape[1]]), bias })
+    }
+
+    /// The same numbers in the order in which [`super::product`] reads them.
+    ///
+    /// # Panics
+    /// When the number of outputs is no multiple of 32.
+    pub(super) fn packed(self) -> Self {
+        let outputs = self.bias.len();
+        assert!(outputs.is_multiple_of(PANEL), "outputs");
+        let panels = (0..outputs).step_by(PANEL).flat_map(|panel| {
+            self.weights.chunks_exact(outputs).flat_map(move |row| &row[panel..panel + PANEL])
+        });
+        Self { weights: panels.copied().collect(), bias: self.bias }
     }
 }

@@ -9,8 +9,7 @@ mod architecture;
 mod depthwise;
 mod forward;
 mod kernel;
-mod pointwise;
-mod strided;
+mod product;
 #[cfg(test)]
 pub(crate) mod tests;
 mod weights;
@@ -18,9 +17,10 @@ mod weights;
 use rayon::prelude::*;
 
 use super::dense::{self, DenseShape};
-use architecture::Step;
+use architecture::{End, Step};
 use forward::Scratch;
 use kernel::Kernel;
+use product::Patches;
 pub use weights::{TensorError, read};
 
 /// Numbers in the features of one picture.
@@ -57,7 +57,7 @@ impl Backbone {
     ) -> Result<Self, E> {
         let steps = architecture::steps(&mut tensor)?;
         let shape = [FEATURES, architecture::POOLED, 1, 1];
-        let head = Kernel::folded(&mut tensor, "conv_head", "norm_head", shape)?;
+        let head = Kernel::folded(&mut tensor, "conv_head", "norm_head", shape)?.packed();
         let classifier = Kernel::linear(&mut tensor, "classifier", [CLASSES, FEATURES])?;
         Ok(Self { steps, head, classifier })
     }
@@ -83,12 +83,25 @@ impl Backbone {
                 scratch.run(&self.steps, size, pooled);
             },
         );
-        linear(&self.head, &pooled, count, true)
+        let mut features = vec![0.0; count * FEATURES];
+        let tiles = pooled.par_chunks(product::TILE * architecture::POOLED);
+        tiles.zip(features.par_chunks_mut(product::TILE * FEATURES)).for_each(
+            |(pooled, features)| {
+                let (step, len) = (architecture::POOLED, architecture::POOLED);
+                let patches = Patches { data: pooled, rows: 1, step, len };
+                product::multiply(&self.head, patches, features, End::Relu);
+            },
+        );
+        features
     }
 
     /// Logits `[count, 1000]` of features `[count, 1280]`, in the order of the `ImageNet` classes.
     pub fn logits(&self, features: &[f32]) -> Vec<f32> {
-        linear(&self.classifier, features, features.len() / FEATURES, false)
+        let shape = DenseShape { inputs: FEATURES, outputs: CLASSES };
+        let mut logits = vec![0.0; features.len() / FEATURES * CLASSES];
+        let weights = (&self.classifier.weights[..], &self.classifier.bias[..]);
+        dense::evaluate(shape, features, weights, &mut logits, false);
+        logits
     }
 }
 
@@ -99,12 +112,4 @@ fn normalize(picture: &mut [f32]) {
             *value = (*value - mean) / deviation;
         }
     }
-}
-
-fn linear(kernel: &Kernel, x: &[f32], count: usize, relu: bool) -> Vec<f32> {
-    let outputs = kernel.bias.len();
-    let shape = DenseShape { inputs: kernel.weights.len() / outputs, outputs };
-    let mut y = vec![0.0; count * outputs];
-    dense::evaluate(shape, x, (&kernel.weights, &kernel.bias), &mut y, relu);
-    y
 }
