@@ -2,6 +2,7 @@
 
 pub mod architecture;
 pub mod bundle;
+mod evaluation;
 pub mod gradient;
 pub mod inference;
 pub mod network;

@@ -5,14 +5,20 @@
 //! The two layers that matter are also candle custom operations ([`conv::ConvPool`],
 //! [`dense::Dense`]), with a backward pass.
 
-pub mod adam;
 pub mod backbone;
+pub mod batch_norm;
 pub mod conv;
+pub mod convolution;
 pub mod dense;
+pub mod depthwise;
 pub mod dropout;
+pub mod elementwise;
 pub mod gemm;
 pub mod init;
+pub(crate) mod isa;
 pub mod loss;
+pub mod optimizer;
+pub mod pooling;
 pub mod rng;
 
 /// Examples whose gradients are summed by one thread, in order, before the chunks are.

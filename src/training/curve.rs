@@ -209,6 +209,7 @@ mod tests {
             test_accuracy: accuracy,
             test_loss: 1.0,
             seconds: 1.0,
+            learning_rate: None,
         }
     }
 

@@ -6,18 +6,26 @@ pub mod curve;
 mod epoch;
 pub mod image_set;
 pub mod metrics;
+pub mod objective;
+pub mod optimization;
 pub mod pictures;
 mod prediction;
+pub mod preset;
 pub mod publication;
 pub mod recipe;
 mod run;
+pub mod stopping;
 pub mod trainer;
 
 pub use checkpoint::CheckpointError;
 pub use image_set::{ImageSet, ImageSetError};
 pub use metrics::{ConfusionMatrix, Evaluation};
 pub use publication::TRANSFORM;
-pub use recipe::{Augment, Optimizer, Recipe, originals};
+pub use objective::ClassWeights;
+pub use optimization::{Optimizer, Schedule};
+pub use preset::modern;
+pub use recipe::{Augment, Kernels, Recipe, originals};
+pub use stopping::EarlyStopping;
 pub use trainer::{BatchProgress, EpochSummary, Observer, Outcome, Setup, Trainer, TrainingError};
 
 pub use self::epoch::{insert as insert_epoch, list as list_epochs};

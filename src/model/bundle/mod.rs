@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::architecture::{Architecture, FieldError};
+use super::architecture::{Architecture, FieldError, Role};
 use super::inference::Inference;
 use super::network::{Network, Variable};
 use super::weights_file::{self, Entry, FileError, WeightsFile};
@@ -113,7 +113,7 @@ impl Bundle {
     ) -> Result<Self, BundleError> {
         let mut variables = Vec::new();
         for (spec, data) in metadata.architecture.variables().into_iter().zip(weights) {
-            if spec.fan.is_some() && data.iter().all(|value| *value == 0.0) {
+            if matches!(spec.role, Role::Weight(_)) && data.iter().all(|value| *value == 0.0) {
                 return Err(BundleError::AllZero(spec.name));
             }
             variables.push(Variable { name: spec.name, shape: spec.shape, data });
@@ -149,11 +149,8 @@ impl Bundle {
         Ok(metadata)
     }
 
-    /// The model on candle tensors, ready to answer.
-    ///
-    /// # Errors
-    /// When candle cannot allocate the tensors.
-    pub fn inference(&self) -> candle_core::Result<Inference> {
+    /// The model, ready to answer.
+    pub fn inference(&self) -> Inference {
         Inference::new(&self.network)
     }
 }

@@ -1,8 +1,9 @@
-//! What each layer of a network is in ONNX, and where its numbers stand there.
+//! What each node of a network is in ONNX, and where its numbers stand there.
 
-use super::super::architecture::{Architecture, Layer, VariableSpec};
+use super::super::architecture::{Architecture, Layer, Node, VariableSpec};
 use super::super::network::Network;
 use super::graph::{Attribute, Graph};
+use crate::nn::batch_norm::EPSILON;
 use crate::nn::reversed;
 
 /// The name of the input `[N, 3, s, s]`.
@@ -44,83 +45,169 @@ impl Layout {
 
 /// The layout of each variable, in the order of [`Architecture::variables`].
 pub(super) fn layouts(architecture: &Architecture) -> Vec<Layout> {
-    let mut specs = architecture.variables().into_iter();
-    let mut layouts = Vec::new();
-    for layer in architecture.layers() {
-        if matches!(layer, Layer::Dropout { .. }) {
-            continue;
-        }
-        let pair = specs.next().zip(specs.next());
-        let (weight, bias) = pair.expect("such a layer has weight and bias");
-        layouts.push(match layer {
-            Layer::Conv(shape) => Layout::kernel(weight, 3, shape.input_maps),
-            _ => Layout::same(weight),
-        });
-        layouts.push(Layout::same(bias));
-    }
-    layouts
+    let layout = |node: &Node, spec: VariableSpec| match &node.layer {
+        _ if spec.shape.len() == 1 => Layout::same(spec),
+        Layer::ConvPool(shape) => Layout::kernel(spec, 3, shape.input_maps),
+        Layer::Convolution { shape, .. } => Layout::kernel(spec, shape.kernel, shape.input_maps),
+        Layer::Depthwise(_) => Layout::kernel(spec, 3, 1),
+        _ => Layout::same(spec),
+    };
+    let nodes = architecture.nodes();
+    let layouts = nodes
+        .iter()
+        .flat_map(|node| node.variables().into_iter().map(move |spec| layout(node, spec)));
+    layouts.collect()
 }
 
 /// The network's evaluation as a graph from `image` to `logits` and `probabilities`.
 pub(super) fn graph(network: &Network) -> Graph {
-    let mut graph = Graph::default();
-    let size = network.architecture().image_size;
-    let classes = network.architecture().classes;
+    let architecture = network.architecture();
+    let (size, classes) = (architecture.image_size, architecture.classes);
+    let mut writer = Writer::default();
+    for (variable, layout) in network.variables().iter().zip(layouts(architecture)) {
+        writer.graph.initializer(&variable.name, &layout.dims, &layout.export(&variable.data));
+    }
+    for node in architecture.nodes() {
+        let value = writer.node(&node);
+        writer.values.push(value);
+    }
+    let last = writer.values.last().map_or(INPUT, |value| value.name.as_str());
+    let mut graph = writer.graph;
+    graph.node("Identity", "logits", &[last], &[]);
+    graph.node("Softmax", "probabilities", &["logits"], &[]);
     graph.input(INPUT, &[3, size, size]);
-    for (variable, layout) in network.variables().iter().zip(layouts(network.architecture())) {
-        graph.initializer(&variable.name, &layout.dims, &layout.export(&variable.data));
-    }
-    let mut names = network.variables().iter().map(|variable| variable.name.as_str());
-    let mut value = INPUT.to_owned();
-    let mut flat = false;
-    for layer in &network.layers {
-        if matches!(layer, Layer::Dropout { .. }) {
-            continue;
-        }
-        let kernel = names.next().zip(names.next()).expect("weight and bias of every layer");
-        value = match layer {
-            Layer::Dense { relu, .. } => {
-                if !flat {
-                    value = flatten(&mut graph, &value);
-                    flat = true;
-                }
-                dense(&mut graph, &value, kernel, *relu)
-            }
-            _ => convolution(&mut graph, &value, kernel),
-        };
-    }
-    graph.node("Softmax", "probabilities", &[&value], &[]);
     graph.output("logits", &[classes]);
     graph.output("probabilities", &[classes]);
     graph
 }
 
-/// Convolution 3×3 without padding, `ReLU`, 2×2 max pooling (opset 17: Conv-11, Relu-14,
-/// MaxPool-12, whose default drops a last odd row and column as we do).
-fn convolution(graph: &mut Graph, value: &str, (weight, bias): (&str, &str)) -> String {
-    let name = weight.trim_end_matches(".weight");
-    let part = |part: &str| format!("{name}.{part}");
-    let kernel = [Attribute::Ints("kernel_shape", &[3, 3])];
-    let maps = graph.node("Conv", &part("conv"), &[value, weight, bias], &kernel);
-    let maps = graph.node("Relu", &part("relu"), &[&maps], &[]);
-    let window = [Attribute::Ints("kernel_shape", &[2, 2]), Attribute::Ints("strides", &[2, 2])];
-    graph.node("MaxPool", &part("pool"), &[&maps], &window)
+/// What a node gives.
+#[derive(Debug, Clone)]
+struct Value {
+    name: String,
+    /// Whether it is `[N, numbers]` rather than `[N, maps, rows, columns]`.
+    flat: bool,
 }
 
-/// Flattens in our order, maps last, so that the weights of the next layer keep theirs.
-fn flatten(graph: &mut Graph, value: &str) -> String {
-    let maps_last = [Attribute::Ints("perm", &[0, 2, 3, 1])];
-    let turned = graph.node("Transpose", "maps_last", &[value], &maps_last);
-    graph.node("Flatten", "flat", &[&turned], &[Attribute::Int("axis", 1)])
+/// The graph so far, with the value that each node gives.
+#[derive(Debug, Default)]
+struct Writer {
+    graph: Graph,
+    values: Vec<Value>,
 }
 
-/// A fully connected layer (Gemm-13); the one without `ReLU` gives the logits.
-fn dense(graph: &mut Graph, value: &str, (weight, bias): (&str, &str), relu: bool) -> String {
-    let name = weight.trim_end_matches(".weight");
-    let inputs = [value, weight, bias];
-    if !relu {
-        return graph.node("Gemm", "logits", &inputs, &[]);
+impl Writer {
+    /// Adds what `node` comes down to (opset 17: Conv-11, BatchNormalization-15, Relu-14, Add-14, Gemm-13,
+    /// MaxPool-12, whose default drops a last odd row and column as we do).
+    fn node(&mut self, node: &Node) -> Value {
+        let inputs: Vec<Value> = node.inputs.iter().map(|at| self.values[*at].clone()).collect();
+        let input = inputs.first().map_or(INPUT, |value| value.name.as_str());
+        let variables = node.variables();
+        let operands: Vec<&str> =
+            [input].into_iter().chain(variables.iter().map(|spec| spec.name.as_str())).collect();
+        let name = match &node.layer {
+            Layer::Picture => INPUT.to_owned(),
+            Layer::Dropout { .. } => return inputs[0].clone(),
+            Layer::ConvPool(_) => {
+                let maps = self.convolution(node, &operands, Window::default());
+                let maps = self.relu(&node.name, maps, true);
+                self.max_pool(&node.name, &maps)
+            }
+            Layer::Convolution { shape, .. } => {
+                let window = Window {
+                    size: shape.kernel,
+                    stride: shape.stride,
+                    padding: shape.padding,
+                    group: 1,
+                };
+                self.convolution(node, &operands, window)
+            }
+            Layer::Depthwise(shape) => {
+                let window =
+                    Window { size: 3, stride: shape.stride, padding: 1, group: shape.maps };
+                self.convolution(node, &operands, window)
+            }
+            Layer::BatchNorm { relu } => {
+                let epsilon = [Attribute::Float("epsilon", EPSILON)];
+                let maps = self.part("BatchNormalization", &node.name, &operands, &epsilon);
+                self.relu(&node.name, maps, *relu)
+            }
+            Layer::Relu => self.relu(&node.name, input.to_owned(), true),
+            Layer::AddRelu => {
+                let sum = self.part("Add", &node.name, &[input, &inputs[1].name], &[]);
+                self.relu(&node.name, sum, true)
+            }
+            Layer::MaxPool => self.max_pool(&node.name, input),
+            Layer::GlobalAveragePool => {
+                let means = self.part("GlobalAveragePool", &node.name, &[input], &[]);
+                self.part("Flatten", &node.name, &[&means], &[])
+            }
+            Layer::Dense { relu, .. } => {
+                let x =
+                    if inputs[0].flat { input.to_owned() } else { self.flatten(&node.name, input) };
+                let operands = [&[x.as_str()], &operands[1..]].concat();
+                let sums = self.part("Gemm", &node.name, &operands, &[]);
+                self.relu(&node.name, sums, *relu)
+            }
+        };
+        let flat = match &node.layer {
+            Layer::Dense { .. } | Layer::GlobalAveragePool => true,
+            _ => inputs.first().is_some_and(|value| value.flat),
+        };
+        Value { name, flat }
     }
-    let sums = graph.node("Gemm", &format!("{name}.sums"), &inputs, &[]);
-    graph.node("Relu", &format!("{name}.relu"), &[&sums], &[])
+
+    /// Adds an operator whose output is named after the node and itself.
+    fn part(
+        &mut self,
+        operator: &str,
+        node: &str,
+        inputs: &[&str],
+        attributes: &[Attribute<'_>],
+    ) -> String {
+        self.graph.node(operator, &format!("{node}.{operator}"), inputs, attributes)
+    }
+
+    fn convolution(&mut self, node: &Node, operands: &[&str], window: Window) -> String {
+        let Window { size, stride, padding, group } = window;
+        let attributes = [
+            Attribute::Ints("kernel_shape", &[size; 2]),
+            Attribute::Ints("strides", &[stride; 2]),
+            Attribute::Ints("pads", &[padding; 4]),
+            Attribute::Int("group", group as u64),
+        ];
+        self.part("Conv", &node.name, operands, &attributes)
+    }
+
+    fn relu(&mut self, node: &str, value: String, wanted: bool) -> String {
+        if wanted { self.part("Relu", node, &[&value], &[]) } else { value }
+    }
+
+    fn max_pool(&mut self, node: &str, value: &str) -> String {
+        let window =
+            [Attribute::Ints("kernel_shape", &[2, 2]), Attribute::Ints("strides", &[2, 2])];
+        self.part("MaxPool", node, &[value], &window)
+    }
+
+    /// Flattens in our order, maps last, so that the weights of the next layer keep theirs.
+    fn flatten(&mut self, node: &str, value: &str) -> String {
+        let maps_last = [Attribute::Ints("perm", &[0, 2, 3, 1])];
+        let turned = self.part("Transpose", node, &[value], &maps_last);
+        self.part("Flatten", node, &[&turned], &[])
+    }
+}
+
+/// The sizes of an ONNX convolution.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    size: usize,
+    stride: usize,
+    padding: usize,
+    group: usize,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { size: 3, stride: 1, padding: 0, group: 1 }
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::super::architecture::{Architecture, tests::tiny};
+use super::super::architecture::tests::{tiny, tiny_residual};
+use super::super::architecture::{Architecture, Role};
 use super::super::bundle::{FORMAT_VERSION, Metadata};
 use super::super::network::{Network, tests::noise};
 use super::*;
@@ -13,8 +14,13 @@ use crate::nn::rng::{Purpose, Stream};
 fn model(architecture: &Architecture) -> Bundle {
     let mut network = Network::new(architecture, Initializer::GlorotUniform, 7);
     let mut stream = Stream::new(3, Purpose::Initial, 0, 0);
-    for variable in network.variables_mut().iter_mut().filter(|v| v.shape.len() == 1) {
-        variable.data.fill_with(|| stream.between(-0.3, 0.3));
+    let roles = network.roles().to_vec();
+    for (variable, role) in network.variables_mut().iter_mut().zip(roles) {
+        match role {
+            Role::Weight(_) => {}
+            Role::Bias | Role::Mean => variable.data.fill_with(|| stream.between(-0.3, 0.3)),
+            Role::Scale | Role::Variance => variable.data.fill_with(|| stream.between(0.5, 1.5)),
+        }
     }
     let metadata = Metadata {
         format_version: FORMAT_VERSION,
@@ -36,12 +42,14 @@ fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
 
 #[test]
 fn an_exported_model_comes_back_with_the_same_bits() {
-    let bundle = model(&tiny());
-    let bytes = export(&bundle, "model 1");
-    assert_eq!(bytes, export(&bundle, "model 1"));
-    let back = import(&bytes).unwrap();
-    assert_eq!(back, bundle);
-    assert_eq!(back.save(), bundle.save());
+    for (name, architecture) in networks() {
+        assert_eq!(architecture.check(), Ok(()), "{name}");
+        let bundle = model(&architecture);
+        let bytes = export(&bundle, "model 1");
+        assert_eq!(bytes, export(&bundle, "model 1"), "{name}");
+        let back = import(&bytes).unwrap();
+        assert!(back == bundle && back.save() == bundle.save(), "{name}");
+    }
 }
 
 #[test]
@@ -67,14 +75,14 @@ fn other_files_and_changed_graphs_are_refused_with_the_reason() {
 fn networks() -> Vec<(&'static str, Architecture)> {
     let odd = Architecture { image_size: 23, dropout: vec![], ..tiny() };
     let headless = Architecture { dense: vec![], dropout: vec![0.5], ..tiny() };
-    let original = Architecture {
-        image_size: 150,
-        conv: vec![32, 64, 128],
-        dense: vec![64],
-        dropout: vec![0.5],
-        classes: 5,
-    };
-    vec![("tiny", tiny()), ("odd", odd), ("headless", headless), ("original", original)]
+    let norms = Architecture { image_size: 29, kernel: vec![5, 3], batch_norm: true, ..tiny() };
+    let wide = Architecture { kernel: vec![5, 5], image_size: 31, ..tiny() };
+    let original = Architecture { classes: 5, ..Architecture::default() };
+    let residual = Architecture { image_size: 45, ..tiny_residual() };
+    let all = [odd, headless, norms, wide, original, residual, tiny(), tiny_residual()];
+    let names =
+        ["odd", "headless", "norms", "wide", "original", "odd_residual", "tiny", "residual"];
+    names.into_iter().zip(all).collect()
 }
 
 #[test]
