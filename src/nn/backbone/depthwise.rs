@@ -1,15 +1,13 @@
 //! Depthwise convolution 3×3 and 5×5 with stride 1 or 2, vectors of neighbouring maps at a time.
-//!
-//! One portable body is compiled for AVX-512, AVX2 and the baseline; products and sums are rounded
-//! one by one, so all three give the same bits.
 
 use super::kernel::Kernel;
+use crate::nn::isa::{Isa, on_each_isa};
 
 /// Maps worked on at a time; every layer has a multiple of them.
 const LANES: usize = 16;
 
-/// Output pixels that share one reading of the filter.
-const TILE: usize = 4;
+/// Output pixels that share one reading of the filter; divides every row of a 224×224 picture.
+const TILE: usize = 7;
 
 /// The sizes of one depthwise convolution.
 #[derive(Debug, Clone, Copy)]
@@ -20,118 +18,98 @@ pub(super) struct Shape {
     pub(super) size: usize,
     /// Pixels between two outputs.
     pub(super) stride: usize,
+    /// Whether negative results become zero.
+    pub(super) relu: bool,
 }
 
 /// Writes `output [side / stride, side / stride, maps]` from maps with a border of `size / 2` zeros.
+/// Every instruction set gives the same bits.
 ///
 /// # Panics
 /// When the number of maps is no multiple of 16, or the filter is neither 3×3 nor 5×5.
-pub(super) fn forward(
-    shape: Shape,
-    kernel: &Kernel,
-    padded: &[f32],
-    output: &mut [f32],
-    relu: bool,
-) {
+pub(super) fn forward(shape: Shape, kernel: &Kernel, padded: &[f32], output: &mut [f32]) {
     assert!(kernel.bias.len().is_multiple_of(LANES), "maps");
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") {
-            #[expect(unsafe_code, reason = "calls a body compiled for AVX-512")]
-            // SAFETY: the feature was detected on the line above.
-            return unsafe { forward_avx512(shape, kernel, padded, output, relu) };
+    forward_on(Isa::detect(), shape, kernel, padded, output);
+}
+
+on_each_isa! {
+    fn forward_on(shape: Shape, kernel: &Kernel, padded: &[f32], output: &mut [f32]) {
+        match (shape.size, shape.stride) {
+            (3, 1) => rows::<3, 1>(shape, kernel, padded, output),
+            (3, 2) => rows::<3, 2>(shape, kernel, padded, output),
+            (5, 1) => rows::<5, 1>(shape, kernel, padded, output),
+            (5, 2) => rows::<5, 2>(shape, kernel, padded, output),
+            _ => unreachable!("no other filter is in the network"),
         }
-        if is_x86_feature_detected!("avx2") {
-            #[expect(unsafe_code, reason = "calls a body compiled for AVX2")]
-            // SAFETY: the feature was detected on the line above.
-            return unsafe { forward_avx2(shape, kernel, padded, output, relu) };
-        }
-    }
-    forward_body(shape, kernel, padded, output, relu);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn forward_avx512(shape: Shape, kernel: &Kernel, padded: &[f32], output: &mut [f32], relu: bool) {
-    forward_body(shape, kernel, padded, output, relu);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn forward_avx2(shape: Shape, kernel: &Kernel, padded: &[f32], output: &mut [f32], relu: bool) {
-    forward_body(shape, kernel, padded, output, relu);
-}
-
-#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
-#[inline(always)]
-fn forward_body(shape: Shape, kernel: &Kernel, padded: &[f32], output: &mut [f32], relu: bool) {
-    match (shape.size, shape.stride) {
-        (3, 1) => rows::<3, 1>(shape.side, kernel, padded, output, relu),
-        (3, 2) => rows::<3, 2>(shape.side, kernel, padded, output, relu),
-        (5, 1) => rows::<5, 1>(shape.side, kernel, padded, output, relu),
-        (5, 2) => rows::<5, 2>(shape.side, kernel, padded, output, relu),
-        _ => unreachable!("no other filter is in the network"),
     }
 }
 
 #[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
 fn rows<const K: usize, const S: usize>(
-    side: usize,
+    shape: Shape,
     kernel: &Kernel,
     padded: &[f32],
     output: &mut [f32],
-    relu: bool,
 ) {
     let maps = kernel.bias.len();
-    let (row, width) = ((side + K - 1) * maps, side / S);
+    let (row, width) = ((shape.side + K - 1) * maps, shape.side / S);
     for (y, output) in output.chunks_exact_mut(width * maps).enumerate() {
-        let input = &padded[y * S * row..][..K * row];
+        let rows = &padded[y * S * row..][..K * row];
         for map in (0..maps).step_by(LANES) {
-            if width < TILE {
-                for x in 0..width {
-                    tile::<K, S, 1>((input, row), kernel, (x, map), output, relu);
-                }
-                continue;
+            let whole = width - width % TILE;
+            for x in (0..whole).step_by(TILE) {
+                let sums = tile::<K, S, TILE>(kernel, rows, x * S * maps, map);
+                write(&sums, &mut output[x * maps..], (maps, map), shape.relu);
             }
-            for x in (0..width).step_by(TILE) {
-                // The last tile overlaps the one before it, which writes the same numbers twice.
-                let x = x.min(width - TILE);
-                tile::<K, S, TILE>((input, row), kernel, (x, map), output, relu);
+            for x in whole..width {
+                let sums = tile::<K, S, 1>(kernel, rows, x * S * maps, map);
+                write(&sums, &mut output[x * maps..], (maps, map), shape.relu);
             }
         }
     }
 }
 
-/// The outputs x to x + T of one row, for the maps from `map` on.
+/// T neighbouring outputs of the maps from `map` on, whose first patch begins `from` numbers into each
+/// of the K rows.
 #[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
 fn tile<const K: usize, const S: usize, const T: usize>(
-    (input, row): (&[f32], usize),
     kernel: &Kernel,
-    (x, map): (usize, usize),
-    output: &mut [f32],
-    relu: bool,
-) {
+    rows: &[f32],
+    from: usize,
+    map: usize,
+) -> [[f32; LANES]; T] {
     let maps = kernel.bias.len();
     let mut sums = [lanes(&kernel.bias, map); T];
-    for ky in 0..K {
-        let input = &input[ky * row + x * S * maps..];
+    for (ky, row) in rows.chunks_exact(rows.len() / K).enumerate() {
         for kx in 0..K {
             let weights = lanes(&kernel.weights, (ky * K + kx) * maps + map);
+            let pixels = &row[from + kx * maps + map..];
             for (t, sums) in sums.iter_mut().enumerate() {
-                let values = lanes(input, (t * S + kx) * maps + map);
+                let values = lanes(pixels, t * S * maps);
                 for lane in 0..LANES {
                     sums[lane] += values[lane] * weights[lane];
                 }
             }
         }
     }
-    for (t, sums) in sums.iter_mut().enumerate() {
-        for value in sums.iter_mut() {
-            *value = if relu && *value <= 0.0 { 0.0 } else { *value };
+    sums
+}
+
+#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
+#[inline(always)]
+fn write<const T: usize>(
+    sums: &[[f32; LANES]; T],
+    output: &mut [f32],
+    (maps, map): (usize, usize),
+    relu: bool,
+) {
+    for (t, sums) in sums.iter().enumerate() {
+        let target = &mut output[t * maps + map..][..LANES];
+        for (target, sum) in target.iter_mut().zip(sums) {
+            *target = if relu && *sum <= 0.0 { 0.0 } else { *sum };
         }
-        output[(x + t) * maps + map..][..LANES].copy_from_slice(sums);
     }
 }
 

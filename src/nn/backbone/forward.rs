@@ -8,9 +8,9 @@ use super::product::{self, Patches};
 /// Buffers that one thread needs; they grow once and are reused.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// The maps that the next step reads, `[side, side, maps]`.
+    /// The maps that the next step reads come first.
     current: Vec<f32>,
-    /// The maps that it writes.
+    /// Where it writes.
     next: Vec<f32>,
     /// The maps of [`Step::Keep`].
     kept: Vec<f32>,
@@ -18,96 +18,109 @@ pub(super) struct Scratch {
     padded: Vec<f32>,
 }
 
+/// The size of a picture's maps `[side, side, maps]`.
+#[derive(Debug, Clone, Copy)]
+struct Extent {
+    side: usize,
+    maps: usize,
+}
+
+impl Extent {
+    fn len(self) -> usize {
+        self.side * self.side * self.maps
+    }
+}
+
+/// The first `len` numbers of a buffer that grows when it is too short.
+fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
+}
+
 impl Scratch {
     /// Where the picture `[size, size, 3]` is to be written.
     pub(super) fn picture(&mut self, size: usize) -> &mut [f32] {
-        self.current.resize(size * size * 3, 0.0);
-        &mut self.current
+        grown(&mut self.current, size * size * 3)
     }
 
     /// Runs the steps on [`Self::picture`] and averages the last maps over the pixels.
     pub(super) fn run(&mut self, steps: &[Step], size: usize, pooled: &mut [f32]) {
-        let side = steps.iter().fold(size, |side, step| self.step(step, side));
+        let picture = Extent { side: size, maps: 3 };
+        let last = steps.iter().fold(picture, |extent, step| self.step(step, extent));
         pooled.fill(0.0);
-        for pixel in self.current.chunks_exact(pooled.len()) {
+        for pixel in self.current[..last.len()].chunks_exact(last.maps) {
             for (sum, value) in pooled.iter_mut().zip(pixel) {
                 *sum += value;
             }
         }
         for sum in pooled {
-            *sum /= (side * side) as f32;
+            *sum /= (last.side * last.side) as f32;
         }
     }
 
-    /// Replaces the current maps; returns their rows.
-    fn step(&mut self, step: &Step, side: usize) -> usize {
-        match step {
+    /// Replaces the current maps, which have the size `from`; returns the size of the new ones.
+    fn step(&mut self, step: &Step, from: Extent) -> Extent {
+        let (current, side) = (&self.current[..from.len()], from.side);
+        let to = match step {
             Step::Keep => {
-                self.kept.clone_from(&self.current);
-                return side;
+                grown(&mut self.kept, from.len()).copy_from_slice(current);
+                return from;
             }
             Step::Pointwise { kernel, end: End::AddToKept } => {
-                product::multiply(
-                    kernel,
-                    pixels(&self.current, side),
-                    &mut self.kept,
-                    End::AddToKept,
-                );
+                let to = Extent { side, maps: kernel.bias.len() };
+                let patches = Patches { data: current, rows: 1, step: from.maps, len: from.maps };
+                product::multiply(kernel, patches, &mut self.kept[..to.len()], End::AddToKept);
                 std::mem::swap(&mut self.current, &mut self.kept);
-                return side;
+                return to;
             }
             Step::Pointwise { kernel, end } => {
-                self.next.resize(side * side * kernel.bias.len(), 0.0);
-                product::multiply(kernel, pixels(&self.current, side), &mut self.next, *end);
+                let to = Extent { side, maps: kernel.bias.len() };
+                let patches = Patches { data: current, rows: 1, step: from.maps, len: from.maps };
+                product::multiply(kernel, patches, grown(&mut self.next, to.len()), *end);
+                to
             }
             Step::Strided(kernel) => {
-                pad(&self.current, side, 1, &mut self.padded);
-                self.next.resize((side / 2).pow(2) * kernel.bias.len(), 0.0);
-                strided(kernel, &self.padded, side, &mut self.next);
+                let to = Extent { side: side / 2, maps: kernel.bias.len() };
+                pad(current, from, 1, &mut self.padded);
+                strided(kernel, &self.padded, from, grown(&mut self.next, to.len()));
+                to
             }
             Step::Depthwise { kernel, size, stride, relu } => {
-                pad(&self.current, side, size / 2, &mut self.padded);
-                self.next.resize((side / stride).pow(2) * kernel.bias.len(), 0.0);
-                let shape = depthwise::Shape { side, size: *size, stride: *stride };
-                depthwise::forward(shape, kernel, &self.padded, &mut self.next, *relu);
+                let to = Extent { side: side / stride, maps: from.maps };
+                pad(current, from, size / 2, &mut self.padded);
+                let shape = depthwise::Shape { side, size: *size, stride: *stride, relu: *relu };
+                let output = grown(&mut self.next, to.len());
+                depthwise::forward(shape, kernel, &self.padded, output);
+                to
             }
-        }
+        };
         std::mem::swap(&mut self.current, &mut self.next);
-        match step {
-            Step::Strided(_) => side / 2,
-            Step::Depthwise { stride, .. } => side / stride,
-            _ => side,
-        }
+        to
     }
-}
-
-/// Each pixel of maps `[side, side, maps]` as a patch.
-fn pixels(maps: &[f32], side: usize) -> Patches<'_> {
-    let len = maps.len() / (side * side);
-    Patches { data: maps, rows: 1, step: len, len }
 }
 
 /// Convolution 3×3 with stride 2 and `ReLU` on maps with a border of one zero, row by row.
-fn strided(kernel: &Kernel, padded: &[f32], side: usize, output: &mut [f32]) {
-    let row = padded.len() / (side + 2);
-    let pixel = row / (side + 2);
-    for (y, output) in output.chunks_exact_mut(side / 2 * kernel.bias.len()).enumerate() {
+fn strided(kernel: &Kernel, padded: &[f32], from: Extent, output: &mut [f32]) {
+    let row = (from.side + 2) * from.maps;
+    for (y, output) in output.chunks_exact_mut(from.side / 2 * kernel.bias.len()).enumerate() {
         let data = &padded[2 * y * row..][..3 * row];
-        let patches = Patches { data, rows: 3, step: 2 * pixel, len: 3 * pixel };
+        let patches = Patches { data, rows: 3, step: 2 * from.maps, len: 3 * from.maps };
         product::multiply(kernel, patches, output, End::Relu);
     }
 }
 
-/// Copies maps `[side, side, maps]` into the middle of `[side + 2 · border, …]` zeros.
-fn pad(maps: &[f32], side: usize, border: usize, padded: &mut Vec<f32>) {
-    let (row, outer) = (maps.len() / side, side + 2 * border);
-    let pixel = row / side;
+/// Copies maps into the middle of `[side + 2 · border, side + 2 · border, maps]` zeros.
+fn pad(maps: &[f32], extent: Extent, border: usize, padded: &mut Vec<f32>) {
+    let outer = extent.side + 2 * border;
+    let edge = border * extent.maps;
     padded.clear();
-    padded.resize(outer * border * pixel, 0.0);
-    for row in maps.chunks_exact(row) {
-        padded.resize(padded.len() + border * pixel, 0.0);
+    padded.resize(outer * edge, 0.0);
+    for row in maps.chunks_exact(extent.side * extent.maps) {
+        padded.resize(padded.len() + edge, 0.0);
         padded.extend_from_slice(row);
-        padded.resize(padded.len() + border * pixel, 0.0);
+        padded.resize(padded.len() + edge, 0.0);
     }
-    padded.resize(outer * outer * pixel, 0.0);
+    padded.resize(outer * outer * extent.maps, 0.0);
 }
