@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::super::architecture::{Layer, Node};
 use super::super::network::Network;
-use super::{Batch, Kept, Position, Workspace, mask_rows};
+use super::{Kept, Position, Workspace, mask_rows};
 use crate::nn::{elementwise, pooling};
 
 /// What a node's backward pass works with.
@@ -49,9 +49,9 @@ impl Workspace {
         let mut buffer = self.slopes.of_node[at].take().expect("a later node needs every node");
         let slope = &mut buffer[..count * pass.node().output.len()];
         if pass.node().layer == Layer::AddRelu {
-            let y = pass.value(&self.values, at);
             for input in inputs {
                 let mut target = self.slopes.buffer(slope.len());
+                let y = pass.value(&self.values, at);
                 elementwise::relu_backward(y, slope, &mut target[..slope.len()]);
                 self.receive(*input, target, slope.len());
             }

@@ -54,7 +54,8 @@ impl Partials {
             total.par_chunks_mut(PIECE).enumerate().for_each(|(piece, total)| {
                 total.fill(0.0);
                 let from = first + piece * PIECE;
-                add_in_order(total, groups.iter().map(|g| &g.sums[from..from + total.len()]));
+                let part = from..from + total.len();
+                add_in_order(total, groups.iter().map(|group| &group.sums[part.clone()]));
             });
         }
     }

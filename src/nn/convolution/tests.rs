@@ -94,7 +94,7 @@ proptest! {
 #[test]
 fn a_picture_of_several_bands_agrees_with_the_definition() {
     for stride in [1, 2] {
-        let (height, width, input_maps, output_maps, kernel) = (70, 66, 32, 2, 3);
+        let (height, width, input_maps, output_maps, kernel) = (100, 66, 32, 2, 3);
         let padding = 1;
         let shape =
             ConvolutionShape { height, width, input_maps, output_maps, kernel, stride, padding };
