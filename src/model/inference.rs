@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor, bail};
 
-use super::architecture::Architecture;
+use super::architecture::{Architecture, Family};
 use super::network::Network;
 
 /// A network in evaluation mode between candle tensors; cheap to clone and share.
@@ -28,9 +28,12 @@ impl Inference {
     /// the others.
     ///
     /// # Errors
-    /// When the pictures do not have the network's size.
+    /// When the pictures do not have the network's size, or the network does not take pictures.
     pub fn logits(&self, pictures: &Tensor) -> Result<Tensor> {
-        let Architecture { image_size: size, classes, .. } = *self.architecture();
+        let Architecture { image_size: size, family, classes, .. } = *self.architecture();
+        if family == Family::MobilenetV4Small {
+            bail!("the network wants the features of a pretrained network, not pictures");
+        }
         if pictures.dims().get(1..) != Some(&[size, size, 3]) {
             bail!("the network wants pictures [n, {size}, {size}, 3], not {:?}", pictures.dims());
         }

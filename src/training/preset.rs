@@ -8,6 +8,7 @@ use super::optimization::{Optimizer, OptimizerKind, Schedule, ScheduleKind};
 use super::recipe::{Augment, Kernels, Recipe};
 use super::stopping::EarlyStopping;
 use crate::model::architecture::Family;
+use crate::nn::backbone;
 
 /// The sets of defaults by name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
@@ -18,6 +19,8 @@ pub enum Preset {
     Original,
     /// A small network of today: see [`modern`].
     Modern,
+    /// A pretrained network's features: see [`mobilenet_v4_small`].
+    MobilenetV4Small,
 }
 
 /// A small network of today: residual blocks with batch normalisation, the mean of each map
@@ -39,6 +42,21 @@ pub fn modern() -> Recipe {
         learning_rate: 0.002,
         schedule: Schedule { kind: ScheduleKind::Cosine, warmup_epochs: 3, ..Schedule::default() },
         label_smoothing: 0.1,
+        ..Recipe::original()
+    }
+}
+
+/// One layer over the features of a frozen, pretrained network. Features are computed once for each
+/// picture, so there is no augmentation, and an epoch takes milliseconds.
+pub fn mobilenet_v4_small() -> Recipe {
+    Recipe {
+        family: Family::MobilenetV4Small,
+        conv: vec![],
+        dense: vec![],
+        dropout: vec![0.2],
+        image_size: backbone::SIZE as u32,
+        epochs: 30,
+        augment: Augment::NONE,
         ..Recipe::original()
     }
 }
@@ -72,6 +90,7 @@ impl From<Written> for Recipe {
         let base = match written.preset {
             Preset::Original => Recipe::original(),
             Preset::Modern => modern(),
+            Preset::MobilenetV4Small => mobilenet_v4_small(),
         };
         Self {
             family: written.family.unwrap_or(base.family),

@@ -190,6 +190,8 @@ impl Recipe {
         let Augment { shear_degrees, zoom, .. } = self.augment;
         let shear = (0.0..=45.0).contains(&shear_degrees);
         require(shear, "augment.shear_degrees", "must be between 0 and 45");
+        let once = self.family != Family::MobilenetV4Small || self.augment == Augment::NONE;
+        require(once, "augment", "must be none: pretrained features are computed once per picture");
         require((0.0..=0.9).contains(&zoom), "augment.zoom", "must be between 0 and 0.9");
         self.optimizer.check(&mut errors);
         self.schedule.check(self.epochs, &mut errors);
@@ -240,6 +242,7 @@ mod tests {
         let recipe = read(r#"{"preset": "modern", "epochs": 7, "kernel": 3}"#);
         assert_eq!(recipe, Recipe { epochs: 7, ..modern() });
         assert_eq!(modern().validate(), Ok(()));
+        assert_eq!(read(r#"{"preset": "mobilenet_v4_small"}"#).validate(), Ok(()));
         for recipe in [recipe, Recipe::default(), read(r#"{"kernel": [5, 3, 3]}"#)] {
             assert_eq!(read(&serde_json::to_string(&recipe).unwrap()), recipe);
         }

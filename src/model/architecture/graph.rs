@@ -8,10 +8,13 @@ use crate::nn::dense::DenseShape;
 impl Architecture {
     /// The nodes from picture to logits; the description must have passed its check.
     pub fn nodes(&self) -> Vec<Node> {
-        let mut graph = Graph::new(self.image_size);
+        let mut graph = Graph::new(self.input());
         match self.family {
             Family::Plain => self.plain_blocks(&mut graph),
             Family::Residual => self.residual_blocks(&mut graph),
+            Family::MobilenetV4Small => {
+                self.dropout_after(&mut graph, usize::from(!self.dense.is_empty()));
+            }
         }
         for (at, units) in self.dense.iter().enumerate() {
             graph.dense(format!("dense{}", at + 1), *units, true);
@@ -88,8 +91,7 @@ struct Graph {
 }
 
 impl Graph {
-    fn new(image_size: usize) -> Self {
-        let output = Extent::square(image_size, 3);
+    fn new(output: Extent) -> Self {
         let picture =
             Node { name: "picture".to_owned(), layer: Layer::Picture, inputs: vec![], output };
         Self { nodes: vec![picture] }

@@ -48,7 +48,7 @@ impl From<Extent> for PoolShape {
 /// What a node does with its inputs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Layer {
-    /// The picture; the first node, and the only one without inputs.
+    /// The picture, or its features; the first node, and the only one without inputs.
     Picture,
     /// Convolution 3×3 without padding, bias, `ReLU` and 2×2 max pooling in one operation.
     ConvPool(ConvShape),

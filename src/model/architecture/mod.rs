@@ -7,6 +7,7 @@ mod variables;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::nn::backbone;
 pub use layer::{Extent, Layer, Node};
 pub use variables::{Role, VariableSpec};
 
@@ -47,6 +48,9 @@ pub enum Family {
     /// convolutions with batch normalisation per entry (He et al. 2015), each after the first at
     /// half the size; the maps are averaged.
     Residual,
+    /// No blocks: the fully connected layers learn from the features of a frozen, pretrained network,
+    /// see [`crate::nn::backbone`].
+    MobilenetV4Small,
 }
 
 /// A network: convolution blocks, then fully connected layers.
@@ -104,8 +108,16 @@ impl Architecture {
             }
         };
         require((8..=512).contains(&self.image_size), "image_size", "must be between 8 and 512");
-        let blocks = (1..=MAX_BLOCKS).contains(&self.conv.len());
-        require(blocks, "conv", &format!("must have 1 to {MAX_BLOCKS} blocks"));
+        if self.family == Family::MobilenetV4Small {
+            require(self.conv.is_empty(), "conv", "must be empty: the blocks are pretrained");
+            require(!self.batch_norm, "batch_norm", "must be false: the blocks are pretrained");
+            let whole = self.image_size.is_multiple_of(backbone::STRIDE);
+            let message = format!("must be a multiple of {} for this network", backbone::STRIDE);
+            require(whole, "image_size", &message);
+        } else {
+            let blocks = (1..=MAX_BLOCKS).contains(&self.conv.len());
+            require(blocks, "conv", &format!("must have 1 to {MAX_BLOCKS} blocks"));
+        }
         require(self.dense.len() <= 4, "dense", "must have at most 4 layers");
         let one_each = self.kernel.is_empty() || self.kernel.len() == self.conv.len();
         require(one_each, "kernel", "must have one number for each block");
@@ -150,7 +162,7 @@ impl Architecture {
     /// The places that dropout can stand: before the output, after the convolutions (the same
     /// place when there is no hidden layer), between convolution blocks.
     fn dropout_places(&self) -> usize {
-        self.conv.len() + usize::from(!self.dense.is_empty())
+        self.conv.len().max(1) + usize::from(!self.dense.is_empty())
     }
 
     fn check_sizes(&self) -> Result<(), FieldError> {
@@ -172,7 +184,7 @@ impl Architecture {
         for block in 0..self.conv.len() {
             let least = match self.family {
                 Family::Plain => self.kernel_of(block) + 1,
-                Family::Residual => 2,
+                Family::Residual | Family::MobilenetV4Small => 2,
             };
             if size < least {
                 return false;
@@ -181,7 +193,7 @@ impl Architecture {
                 Family::Plain => (size + 1 - self.kernel_of(block)) / 2,
                 // The stem and its pool quarter the picture before the first block.
                 Family::Residual if block == 0 => size.div_ceil(2) / 2,
-                Family::Residual => size.div_ceil(2),
+                Family::Residual | Family::MobilenetV4Small => size.div_ceil(2),
             };
         }
         size > 0
@@ -192,9 +204,17 @@ impl Architecture {
         self.kernel.get(block).copied().unwrap_or(3)
     }
 
-    /// Numbers in one input picture `[image_size, image_size, 3]`.
+    /// What the network takes: a picture `[image_size, image_size, 3]`, or a vector of features.
+    pub fn input(&self) -> Extent {
+        match self.family {
+            Family::MobilenetV4Small => Extent::vector(backbone::FEATURES),
+            Family::Plain | Family::Residual => Extent::square(self.image_size, 3),
+        }
+    }
+
+    /// Numbers in one input.
     pub fn input_len(&self) -> usize {
-        self.image_size * self.image_size * 3
+        self.input().len()
     }
 }
 
@@ -228,6 +248,19 @@ pub(crate) mod tests {
         }
     }
 
+    /// The layers over a pretrained network.
+    pub(crate) fn tiny_head() -> Architecture {
+        Architecture {
+            image_size: 32,
+            family: Family::MobilenetV4Small,
+            conv: vec![],
+            dense: vec![5],
+            dropout: vec![0.2, 0.5],
+            classes: 3,
+            ..Architecture::default()
+        }
+    }
+
     fn kinds(architecture: &Architecture) -> String {
         let kind = |node: &Node| match node.layer {
             Layer::Picture => String::new(),
@@ -253,6 +286,7 @@ pub(crate) mod tests {
         assert_eq!(with(&[0.1, 0.2, 0.3, 0.4], &[8]), "c(0.1)c(0.2)c(0.3)d(0.4)d");
         assert_eq!(with(&[0.2, 0.5], &[]), "cc(0.2)c(0.5)d");
         assert_eq!(with(&[0.5], &[8, 9]), "cccdd(0.5)d");
+        assert_eq!(kinds(&tiny_head()), "(0.2)d(0.5)d");
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! What each node of a network is in ONNX, and where its numbers stand there.
 
-use super::super::architecture::{Architecture, Layer, Node, VariableSpec};
+use super::super::architecture::{Architecture, Extent, Layer, Node, VariableSpec};
 use super::super::network::Network;
 use super::graph::{Attribute, Graph};
 use crate::nn::batch_norm::EPSILON;
 use crate::nn::reversed;
 
-/// The name of the input `[N, 3, s, s]`.
-const INPUT: &str = "image";
+/// The name of an input `[N, 3, s, s]`.
+const IMAGE: &str = "image";
+
+/// The name of an input `[N, 1280]`.
+const FEATURES: &str = "features";
 
 /// How a variable of ours stands in the ONNX initializer of the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +65,7 @@ pub(super) fn layouts(architecture: &Architecture) -> Vec<Layout> {
 /// The network's evaluation as a graph from `image` to `logits` and `probabilities`.
 pub(super) fn graph(network: &Network) -> Graph {
     let architecture = network.architecture();
-    let (size, classes) = (architecture.image_size, architecture.classes);
+    let (classes, input) = (architecture.classes, architecture.input());
     let mut writer = Writer::default();
     for (variable, layout) in network.variables().iter().zip(layouts(architecture)) {
         writer.graph.initializer(&variable.name, &layout.dims, &layout.export(&variable.data));
@@ -71,11 +74,14 @@ pub(super) fn graph(network: &Network) -> Graph {
         let value = writer.node(&node);
         writer.values.push(value);
     }
-    let last = writer.values.last().map_or(INPUT, |value| value.name.as_str());
     let mut graph = writer.graph;
-    graph.node("Identity", "logits", &[last], &[]);
+    let last = writer.values.last().expect("every network has an output layer");
+    graph.node("Identity", "logits", &[&last.name], &[]);
     graph.node("Softmax", "probabilities", &["logits"], &[]);
-    graph.input(INPUT, &[3, size, size]);
+    match input {
+        Extent { height: 1, width: 1, maps } => graph.input(FEATURES, &[maps]),
+        Extent { height, width, maps } => graph.input(IMAGE, &[maps, height, width]),
+    }
     graph.output("logits", &[classes]);
     graph.output("probabilities", &[classes]);
     graph
@@ -101,12 +107,15 @@ impl Writer {
     /// MaxPool-12, whose default drops a last odd row and column as we do).
     fn node(&mut self, node: &Node) -> Value {
         let inputs: Vec<Value> = node.inputs.iter().map(|at| self.values[*at].clone()).collect();
-        let input = inputs.first().map_or(INPUT, |value| value.name.as_str());
+        let input = inputs.first().map_or("", |value| value.name.as_str());
         let variables = node.variables();
         let operands: Vec<&str> =
             [input].into_iter().chain(variables.iter().map(|spec| spec.name.as_str())).collect();
         let name = match &node.layer {
-            Layer::Picture => INPUT.to_owned(),
+            Layer::Picture if node.output.height == 1 => {
+                return Value { name: FEATURES.to_owned(), flat: true };
+            }
+            Layer::Picture => IMAGE.to_owned(),
             Layer::Dropout { .. } => return inputs[0].clone(),
             Layer::ConvPool(_) => {
                 let maps = self.convolution(node, &operands, Window::default());

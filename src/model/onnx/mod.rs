@@ -1,6 +1,7 @@
 //! A model as an ONNX file for other runtimes, and back from one that this program wrote.
 //!
-//! The graph takes `image [N, 3, s, s]`: RGB in 0..1, squashed to s × s as `transform` says. It gives
+//! The graph takes `image [N, 3, s, s]`: RGB in 0..1, squashed to s × s as `transform` says; that of
+//! layers over a pretrained network takes its `features [N, 1280]`. It gives
 //! `logits [N, classes]` and `probabilities [N, classes]`. Beside the graph stand the properties
 //! `classes` (JSON array in the order of the outputs), `transform`, `snapshot_id`, `model_id` and
 //! `shipshape`, the whole description of the model file.

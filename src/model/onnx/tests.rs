@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::architecture::tests::{tiny, tiny_residual};
+use super::super::architecture::tests::{tiny, tiny_head, tiny_residual};
 use super::super::architecture::{Architecture, Role};
 use super::super::bundle::{FORMAT_VERSION, Metadata};
 use super::super::network::{Network, tests::noise};
@@ -79,10 +79,17 @@ fn networks() -> Vec<(&'static str, Architecture)> {
     let wide = Architecture { kernel: vec![5, 5], image_size: 31, ..tiny() };
     let original = Architecture { classes: 5, ..Architecture::default() };
     let residual = Architecture { image_size: 45, ..tiny_residual() };
-    let all = [odd, headless, norms, wide, original, residual, tiny(), tiny_residual()];
-    let names =
-        ["odd", "headless", "norms", "wide", "original", "odd_residual", "tiny", "residual"];
-    names.into_iter().zip(all).collect()
+    vec![
+        ("tiny", tiny()),
+        ("odd", odd),
+        ("headless", headless),
+        ("norms", norms),
+        ("wide", wide),
+        ("original", original),
+        ("residual", tiny_residual()),
+        ("odd_residual", residual),
+        ("head", tiny_head()),
+    ]
 }
 
 #[test]

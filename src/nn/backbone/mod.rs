@@ -26,6 +26,9 @@ pub use weights::{TensorError, read};
 /// Numbers in the features of one picture.
 pub const FEATURES: usize = 1280;
 
+/// A picture's rows and columns are a multiple of this.
+pub const STRIDE: usize = 32;
+
 /// The `ImageNet` classes that the classifier knows.
 pub const CLASSES: usize = 1000;
 
@@ -73,7 +76,7 @@ impl Backbone {
         count: usize,
         fill: impl Fn(usize, &mut [f32]) + Sync,
     ) -> Vec<f32> {
-        assert!(size > 0 && size.is_multiple_of(32), "size must be a multiple of 32");
+        assert!(size > 0 && size.is_multiple_of(STRIDE), "size must be a multiple of 32");
         let mut pooled = vec![0.0; count * architecture::POOLED];
         pooled.par_chunks_mut(architecture::POOLED).enumerate().for_each_init(
             Scratch::default,

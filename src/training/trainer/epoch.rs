@@ -44,13 +44,13 @@ impl Source<'_> {
     }
 
     fn fill(&self, batch: &mut Batch, examples: &[u32]) {
-        let size = self.set.size();
+        let (size, length) = (self.set.size(), self.set.input_len());
         batch.targets.resize(examples.len() * self.classes, 0.0);
         for (row, index) in batch.targets.chunks_exact_mut(self.classes).zip(examples) {
             Objective::certain(self.set.labels()[*index as usize], row);
         }
-        batch.pixels.resize(examples.len() * size * size * 3, 0.0);
-        let pictures = batch.pixels.par_chunks_exact_mut(size * size * 3).zip(examples);
+        batch.pixels.resize(examples.len() * length, 0.0);
+        let pictures = batch.pixels.par_chunks_exact_mut(length).zip(examples);
         pictures.for_each(|(target, index)| {
             if self.augment == Augment::NONE {
                 self.set.fill(*index as usize, target);

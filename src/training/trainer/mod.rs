@@ -160,7 +160,7 @@ impl Trainer {
         let architecture = setup.recipe.architecture(setup.classes);
         // Glorot's limits are the original study's; He's are made for deep networks of `ReLU`s.
         let initializer = match architecture.family {
-            Family::Plain => Initializer::GlorotUniform,
+            Family::Plain | Family::MobilenetV4Small => Initializer::GlorotUniform,
             Family::Residual => Initializer::HeUniform,
         };
         let network = Network::new(&architecture, initializer, setup.seed);
@@ -275,6 +275,10 @@ impl Trainer {
             format!("there are no {name} pictures")
         } else if set.size() != size {
             format!("the {name} pictures have size {}, not {size}", set.size())
+        } else if set.input_len() != self.state.network.architecture().input_len() {
+            format!(
+                "the network takes features where the {name} set has pixels, or the other way round"
+            )
         } else if set.labels().iter().any(|label| *label as usize >= self.setup.classes) {
             format!("a {name} picture's label is not one of {} classes", self.setup.classes)
         } else {

@@ -3,12 +3,18 @@
 use super::*;
 use crate::model::bundle::sha256;
 use crate::model::weights_file::FileError;
+use crate::nn::backbone::tests::formula_backbone;
 use crate::nn::rng::{Purpose, Stream};
+use crate::training::preset::mobilenet_v4_small;
 use crate::training::recipe::Augment;
 
 /// Noise with a bright half: left for class 0, right for class 1.
 fn halves(count: usize, seed: u64) -> ImageSet {
-    let size = 12;
+    halves_of(12, count, seed)
+}
+
+/// [`halves`] of another size.
+fn halves_of(size: usize, count: usize, seed: u64) -> ImageSet {
     let mut stream = Stream::new(seed, Purpose::Initial, 0, 0);
     let labels: Vec<u32> = (0..count as u32).map(|index| index % 2).collect();
     let mut pixels = Vec::new();
@@ -180,4 +186,25 @@ fn pictures_that_do_not_fit_are_refused() {
     }
     let one_class = Setup { classes: 1, ..setup() };
     assert_eq!(Trainer::new(one_class).unwrap_err().code(), "invalid_recipe");
+}
+
+#[test]
+fn layers_over_a_frozen_network_learn_to_tell_two_drawn_classes_apart() {
+    let backbone = formula_backbone();
+    let (train, test) =
+        (halves_of(32, 64, 1).features(&backbone), halves_of(32, 32, 2).features(&backbone));
+    let recipe = Recipe {
+        image_size: 32,
+        epochs: 15,
+        batch_size: 8,
+        learning_rate: 0.003,
+        ..mobilenet_v4_small()
+    };
+    let setup = Setup { recipe, ..setup() };
+    let mut trainer = Trainer::new(setup.clone()).unwrap();
+    let outcome = trainer.run(&train, &test, &mut ()).unwrap();
+    assert!(outcome.test.accuracy >= 0.95, "{:?}", outcome.epochs);
+    let refused =
+        Trainer::new(setup).unwrap().run(&halves_of(32, 4, 1), &halves_of(32, 4, 2), &mut ());
+    assert!(matches!(refused, Err(TrainingError::Data(_))));
 }
