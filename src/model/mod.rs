@@ -1,4 +1,4 @@
-//! Network, bundle, ONNX file, registry and activation.
+//! Network, bundle, ONNX file, pretrained weights, registry and activation.
 
 pub mod architecture;
 pub mod bundle;
@@ -7,6 +7,7 @@ pub mod gradient;
 pub mod inference;
 pub mod network;
 pub mod onnx;
+pub mod pretrained;
 mod registry;
 pub mod weights_file;
 

@@ -52,6 +52,7 @@ impl ImageSet {
     ///
     /// # Panics
     /// When the pictures' size is no multiple of 32.
+    #[must_use]
     pub fn features(&self, backbone: &Backbone) -> Self {
         let Inputs::Pixels(_) = self.inputs else {
             return self.clone();

@@ -94,6 +94,7 @@ struct Columns<'a> {
 
 /// The outputs of patches x to x + T.
 #[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
+#[expect(clippy::needless_range_loop, reason = "the bound is every row's length: no checks inside")]
 #[inline(always)]
 fn tile<const LANES: usize, const T: usize, const FUSED: bool>(
     kernel: &Kernel,

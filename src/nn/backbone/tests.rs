@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 
+use safetensors::tensor::{Dtype, TensorView};
+
 use super::*;
 
 /// Pseudo-random numbers in [−1, 1), the same in `benches/peers/backbone_peer.py`: the finaliser of
@@ -17,21 +19,22 @@ pub(crate) fn formula(name: &str, len: usize) -> impl Iterator<Item = f32> + use
     })
 }
 
-/// A network with the formula's weights, scaled so that activations keep their size.
-pub(crate) fn formula_backbone() -> Backbone {
-    let tensor = |name: &str, shape: &[usize]| -> Result<Vec<f32>, Infallible> {
-        let numbers = formula(name, shape.iter().product());
-        let (offset, scale) = match name.rsplit('.').next() {
-            Some("running_var") => (1.0, 0.5),
-            Some("weight") if shape.len() == 1 => (1.0, 0.2),
-            Some("weight") => {
-                (0.0, (3.0 / shape[1..].iter().product::<usize>() as f64).sqrt() as f32)
-            }
-            _ => (0.0, 0.1),
-        };
-        Ok(numbers.map(|number| offset + scale * number).collect())
+/// The formula's tensor, scaled so that activations keep their size.
+fn formula_tensor(name: &str, shape: &[usize]) -> Vec<f32> {
+    let numbers = formula(name, shape.iter().product());
+    let (offset, scale) = match name.rsplit('.').next() {
+        Some("running_var") => (1.0, 0.5),
+        Some("weight") if shape.len() == 1 => (1.0, 0.2),
+        Some("weight") => (0.0, (3.0 / shape[1..].iter().product::<usize>() as f64).sqrt() as f32),
+        _ => (0.0, 0.1),
     };
-    Backbone::new(tensor).unwrap_or_else(|never| match never {})
+    numbers.map(|number| offset + scale * number).collect()
+}
+
+/// A network with the formula's weights.
+pub(crate) fn formula_backbone() -> Backbone {
+    let network = Backbone::new(|name, shape| Ok::<_, Infallible>(formula_tensor(name, shape)));
+    network.unwrap_or_else(|never| match never {})
 }
 
 fn formula_picture(size: usize) -> Vec<f32> {
@@ -72,4 +75,41 @@ fn a_picture_alone_and_among_others_gives_the_same_bits() {
         let alone = backbone.features(32, 1, |_, pixels| pixels.copy_from_slice(picture(index)));
         assert_eq!(alone, together[index * FEATURES..(index + 1) * FEATURES]);
     }
+}
+
+/// A file as timm's, counters of batches included; `change` may spoil a tensor's shape.
+fn file(change: impl Fn(&str, &mut Vec<usize>)) -> Vec<u8> {
+    let mut tensors = vec![("bn1.num_batches_tracked".to_owned(), Dtype::I64, vec![], vec![0; 8])];
+    let network = Backbone::new(|name, shape| {
+        let numbers = formula_tensor(name, shape);
+        let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        let mut found = shape.to_vec();
+        change(name, &mut found);
+        tensors.push((name.to_owned(), Dtype::F32, found, bytes));
+        Ok::<_, Infallible>(numbers)
+    });
+    assert!(network.is_ok());
+    let views = tensors.iter().map(|(name, kind, shape, bytes)| {
+        (name, TensorView::new(*kind, shape.clone(), bytes).unwrap())
+    });
+    safetensors::serialize(views, None).unwrap()
+}
+
+#[test]
+fn a_published_file_is_read_and_another_networks_is_refused() {
+    let bytes = file(|_, _| {});
+    assert_eq!(read(&bytes), Ok(formula_backbone()));
+    for at in (0..bytes.len()).step_by(bytes.len() / 40) {
+        assert!(matches!(read(&bytes[..at]), Err(TensorError::Broken(_))), "cut at {at}");
+    }
+    let other = file(|name, shape| {
+        if name == "blocks.2.0.dw_mid.conv.weight" {
+            shape.swap(0, 1);
+        }
+    });
+    let refused = read(&other);
+    assert!(
+        matches!(&refused, Err(TensorError::Wrong { name, .. }) if name.contains("dw_mid")),
+        "{refused:?}"
+    );
 }
