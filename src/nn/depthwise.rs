@@ -155,7 +155,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(32))]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(32) })]
         #[test]
         fn it_is_a_convolution_without_exchange_between_maps(
             (height, width) in (1usize..9, 1usize..9),

@@ -114,7 +114,7 @@ mod tests {
     use crate::nn::rng::{Purpose, Stream};
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
         #[test]
         fn a_pool_takes_each_window_s_largest_and_sends_its_gradient_there(
             (height, width) in (2usize..9, 2usize..9),

@@ -75,7 +75,7 @@ fn check(shape: &ConvolutionShape, count: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
     #[test]
     fn every_shape_agrees_with_the_definition_forward_and_backward(
         (height, width) in (5usize..12, 5usize..12),
