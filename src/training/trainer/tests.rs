@@ -192,10 +192,10 @@ fn pictures_that_do_not_fit_are_refused() {
 fn layers_over_a_frozen_network_learn_to_tell_two_drawn_classes_apart() {
     let backbone = formula_backbone();
     let (train, test) =
-        (halves_of(32, 64, 1).features(&backbone), halves_of(32, 32, 2).features(&backbone));
+        (halves_of(32, 24, 1).features(&backbone), halves_of(32, 12, 2).features(&backbone));
     let recipe = Recipe {
         image_size: 32,
-        epochs: 15,
+        epochs: 100,
         batch_size: 8,
         learning_rate: 0.003,
         ..mobilenet_v4_small()
