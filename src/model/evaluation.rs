@@ -32,8 +32,8 @@ impl Network {
                 state.values.resize_with(first_dense, Vec::new);
                 state.values[0].resize(self.architecture.input_len(), 0.0);
                 fill(index, &mut state.values[0]);
-                for at in 1..first_dense {
-                    self.evaluate(at, norms[at].as_ref(), state);
+                for (at, norm) in norms.iter().enumerate().skip(1) {
+                    self.evaluate(at, norm.as_ref(), state);
                 }
                 features.copy_from_slice(&state.values[self.source(first_dense - 1)]);
             },

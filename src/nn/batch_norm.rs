@@ -7,10 +7,10 @@ use rayon::prelude::*;
 
 use super::isa::{Isa, on_each_isa};
 
-/// Added to the variance (PyTorch's default; Keras has 0.001).
+/// Added to the variance (`PyTorch`'s default; Keras has 0.001).
 pub const EPSILON: f32 = 1e-5;
 
-/// What a batch keeps of a running statistic: running = 0.9 · running + 0.1 · batch (PyTorch's
+/// What a batch keeps of a running statistic: running = 0.9 · running + 0.1 · batch (`PyTorch`'s
 /// default; Keras keeps 0.99, too slow for the few steps of a small set).
 pub const MOMENTUM: f32 = 0.9;
 

@@ -52,7 +52,7 @@ macro_rules! on_each_isa {
     ($(#[$doc:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $body:block) => {
         $(#[$doc])*
         $visibility fn $name(isa: $crate::nn::isa::Isa, $($argument: $type),*) {
-            #[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
+            // Takes on its caller's instruction set.
             #[inline(always)]
             fn body($($argument: $type),*) $body
 

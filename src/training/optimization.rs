@@ -133,7 +133,7 @@ impl Schedule {
             ScheduleKind::Constant => 1.0,
             ScheduleKind::Cosine => {
                 let part = (done - warmup) / (f64::from(at.epochs) - warmup);
-                (1.0 + (std::f64::consts::PI * part).cos()) / 2.0
+                (std::f64::consts::PI * part).cos().midpoint(1.0)
             }
             ScheduleKind::Step => {
                 let steps = at.epoch / self.every.unwrap_or(u32::MAX);

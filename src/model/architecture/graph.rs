@@ -32,7 +32,7 @@ impl Architecture {
             if kernel == 3 && !self.batch_norm {
                 graph.conv_pool(format!("conv{number}"), *maps);
             } else {
-                let size = Kernel { maps: *maps, kernel, stride: 1, padding: 0 };
+                let size = Kernel { maps: *maps, size: kernel, stride: 1, padding: 0 };
                 graph.convolution(format!("conv{number}"), size, !self.batch_norm);
                 if self.batch_norm {
                     graph.batch_norm(format!("norm{number}"), true);
@@ -46,7 +46,7 @@ impl Architecture {
     }
 
     fn residual_blocks(&self, graph: &mut Graph) {
-        let stem = Kernel { maps: self.conv[0], kernel: 3, stride: 2, padding: 1 };
+        let stem = Kernel { maps: self.conv[0], size: 3, stride: 2, padding: 1 };
         graph.convolution("stem".to_owned(), stem, false);
         graph.batch_norm("stem_norm".to_owned(), true);
         graph.max_pool("stem_pool".to_owned());
@@ -80,7 +80,7 @@ impl Architecture {
 #[derive(Debug, Clone, Copy)]
 struct Kernel {
     maps: usize,
-    kernel: usize,
+    size: usize,
     stride: usize,
     padding: usize,
 }
@@ -127,7 +127,7 @@ impl Graph {
 
     fn convolution_of(&mut self, from: usize, name: String, size: Kernel, bias: bool) {
         let Extent { height, width, maps: input_maps } = self.nodes[from].output;
-        let Kernel { maps: output_maps, kernel, stride, padding } = size;
+        let Kernel { maps: output_maps, size: kernel, stride, padding } = size;
         let shape =
             ConvolutionShape { height, width, input_maps, output_maps, kernel, stride, padding };
         let (height, width) = (shape.output_height(), shape.output_width());
@@ -150,7 +150,7 @@ impl Graph {
     fn residual(&mut self, number: usize, maps: usize, stride: usize) {
         let name = |part: &str| format!("block{number}_{part}");
         let (entry, from) = (self.last(), self.extent());
-        let three = Kernel { maps, kernel: 3, stride, padding: 1 };
+        let three = Kernel { maps, size: 3, stride, padding: 1 };
         self.convolution(name("conv1"), three, false);
         self.batch_norm(name("norm1"), true);
         self.convolution(name("conv2"), Kernel { stride: 1, ..three }, false);
@@ -158,7 +158,7 @@ impl Graph {
         let (main, output) = (self.last(), self.extent());
         let mut shortcut = entry;
         if output != from {
-            let one = Kernel { maps, kernel: 1, stride, padding: 0 };
+            let one = Kernel { maps, size: 1, stride, padding: 0 };
             self.convolution_of(entry, name("shortcut"), one, false);
             self.batch_norm(name("shortcut_norm"), false);
             shortcut = self.last();
