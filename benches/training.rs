@@ -1,22 +1,26 @@
-//! Training steps of the original network on synthetic data: images per CPU-second and memory.
+//! Training steps on synthetic data: images per CPU-second and memory.
 //!
-//! `cargo bench --bench training` prints one JSON line. `SHIPSHAPE_BENCH_STEPS` sets the steps
+//! `cargo bench --bench training` prints one JSON line for the original network, with `-- modern`
+//! for the preset of that name. `SHIPSHAPE_BENCH_STEPS` sets the steps
 //! after the warm-up (default 12); `RAYON_NUM_THREADS` the threads.
 
 use std::time::Instant;
 
 use mimalloc::MiMalloc;
 use shipshape::model::architecture::Architecture;
-use shipshape::model::gradient::{Position, Workspace};
+use shipshape::model::gradient::{Batch, Position, Workspace};
 use shipshape::model::network::Network;
-use shipshape::nn::adam::{Adam, Moments};
 use shipshape::nn::init::Initializer;
+use shipshape::nn::optimizer::{Moments, Rule, Step};
 use shipshape::nn::rng::{Purpose, Stream};
+use shipshape::training::modern;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 const BATCH: usize = 32;
+const CLASSES: usize = 5;
+const RULE: Rule = Rule::Adam { weight_decay: 0.0 };
 const WARM_UP: u64 = 3;
 
 /// User and system time of the whole process in seconds, to a hundredth.
@@ -40,31 +44,38 @@ struct Run {
     moments: Vec<Moments>,
     workspace: Workspace,
     pixels: Vec<f32>,
-    labels: Vec<u32>,
+    targets: Vec<f32>,
 }
 
 impl Run {
     fn new() -> Self {
-        let (conv, dense, dropout) = (vec![32, 64, 128], vec![64], vec![0.5]);
-        let architecture = Architecture { image_size: 150, conv, dense, dropout, classes: 5 };
+        let architecture = if std::env::args().any(|argument| argument == "modern") {
+            modern().architecture(CLASSES)
+        } else {
+            Architecture { classes: CLASSES, ..Architecture::default() }
+        };
         let network = Network::new(&architecture, Initializer::GlorotUniform, 1);
         let mut stream = Stream::new(1, Purpose::Augment, 0, 0);
         Self {
-            moments: network.variables().iter().map(|v| Moments::zeros(v.data.len())).collect(),
+            moments: network.variables().iter().map(|v| RULE.moments(v.data.len())).collect(),
             workspace: Workspace::new(&network, BATCH),
             pixels: (0..BATCH * architecture.input_len()).map(|_| stream.unit()).collect(),
-            labels: (0..BATCH as u32).map(|i| i % 5).collect(),
+            targets: (0..BATCH * CLASSES)
+                .map(|at| f32::from(u8::from(at % CLASSES == at / CLASSES % CLASSES)))
+                .collect(),
             network,
         }
     }
 
     fn step(&mut self, step: u64) -> f64 {
         let position = Position { seed: 1, epoch: step, example: 0 };
-        let result = self.workspace.run(&self.network, &self.pixels, &self.labels, position);
-        let adam = Adam::at(step, 0.001);
+        let batch = Batch { pixels: &self.pixels, targets: &self.targets };
+        let result = self.workspace.run(&self.network, batch, position);
+        let (step, roles) = (Step::new(RULE, step, 0.001), self.network.roles().to_vec());
         let variables = self.network.variables_mut().iter_mut().zip(&mut self.moments);
-        for ((variable, moments), gradient) in variables.zip(&self.workspace.gradients) {
-            adam.update(&mut variable.data, moments, gradient);
+        let trained = variables.zip(&self.workspace.gradients).zip(roles);
+        for (((variable, moments), gradient), _) in trained.filter(|(_, role)| role.is_trained()) {
+            step.update(&mut variable.data, moments, gradient, false);
         }
         result.loss
     }

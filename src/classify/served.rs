@@ -28,7 +28,7 @@ impl Served {
         let bundle = Bundle::open(bytes, &listing.sha256.to_string())?;
         let transform = &bundle.metadata.transform;
         anyhow::ensure!(transform == TRANSFORM, "it wants pictures by the transform {transform:?}");
-        let inference = bundle.inference().context("the weights cannot be laid out")?;
+        let inference = bundle.inference();
         Ok(Self { classes: bundle.metadata.classes, inference })
     }
 

@@ -1,84 +1,49 @@
 //! The network on candle tensors, as it is loaded and served.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor, bail};
 
-use super::architecture::{Architecture, Layer};
+use super::architecture::{Architecture, Family};
 use super::network::Network;
-use crate::nn::conv::ConvPool;
-use crate::nn::dense::Dense;
 
-/// A network in evaluation mode whose weights are candle tensors; cheap to clone and share.
+/// A network in evaluation mode between candle tensors; cheap to clone and share.
 #[derive(Debug, Clone)]
 pub struct Inference {
-    architecture: Architecture,
-    layers: Vec<Layer>,
-    tensors: BTreeMap<String, Tensor>,
-    /// Weight and bias per layer that has any, in layer order.
-    kernels: Vec<(Tensor, Tensor)>,
+    network: Arc<Network>,
 }
 
 impl Inference {
-    /// Copies a network's weights into tensors.
-    ///
-    /// # Errors
-    /// When candle cannot allocate them.
-    pub fn new(network: &Network) -> Result<Self> {
-        let mut tensors = BTreeMap::new();
-        let mut ordered = Vec::new();
-        for variable in network.variables() {
-            let shape = variable.shape.as_slice();
-            let tensor = Tensor::from_slice(&variable.data, shape, &Device::Cpu)?;
-            ordered.push(tensor.clone());
-            tensors.insert(variable.name.clone(), tensor);
-        }
-        let kernels = ordered.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()));
-        Ok(Self {
-            architecture: network.architecture().clone(),
-            layers: network.architecture().layers(),
-            kernels: kernels.collect(),
-            tensors,
-        })
+    /// Takes a copy of a network.
+    pub fn new(network: &Network) -> Self {
+        Self { network: Arc::new(network.clone()) }
     }
 
     /// The description of the network.
     pub fn architecture(&self) -> &Architecture {
-        &self.architecture
-    }
-
-    /// The weights by name.
-    pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
-        &self.tensors
+        self.network.architecture()
     }
 
     /// Logits `[n, classes]` of pictures `[n, s, s, 3]` in 0..1; a picture's logits do not depend on
     /// the others.
     ///
     /// # Errors
-    /// When the pictures do not have the network's size.
+    /// When the pictures do not have the network's size, or the network does not take pictures.
     pub fn logits(&self, pictures: &Tensor) -> Result<Tensor> {
-        let size = self.architecture.image_size;
+        let Architecture { image_size: size, family, classes, .. } = *self.architecture();
+        if family == Family::MobilenetV4Small {
+            bail!("the network wants the features of a pretrained network, not pictures");
+        }
         if pictures.dims().get(1..) != Some(&[size, size, 3]) {
             bail!("the network wants pictures [n, {size}, {size}, 3], not {:?}", pictures.dims());
         }
-        let mut values = pictures.contiguous()?;
-        let mut kernels = self.kernels.iter();
-        for layer in &self.layers {
-            if matches!(layer, Layer::Dropout { .. }) {
-                continue;
-            }
-            let (weights, bias) = kernels.next().expect("a kernel per layer with weights");
-            values = match layer {
-                Layer::Conv(_) => values.apply_op3_no_bwd(weights, bias, &ConvPool::first())?,
-                Layer::Dense { relu, .. } => {
-                    let flat = values.flatten_from(1)?;
-                    flat.apply_op3_no_bwd(weights, bias, &Dense { relu: *relu })?
-                }
-                Layer::Dropout { .. } => unreachable!("skipped above"),
-            };
-        }
-        Ok(values)
+        let count = pictures.dims()[0];
+        let pixels = pictures.flatten_all()?.to_vec1::<f32>()?;
+        let length = size * size * 3;
+        let logits = self.network.logits(count, |index, picture| {
+            picture.copy_from_slice(&pixels[index * length..(index + 1) * length]);
+        });
+        Tensor::from_vec(logits, (count, classes), &Device::Cpu)
     }
 
     /// Probabilities `[n, classes]`; see [`Inference::logits`].
@@ -104,7 +69,7 @@ mod tests {
         let expected = network.logits(5, |index, picture| {
             picture.copy_from_slice(&pixels[index * length..(index + 1) * length]);
         });
-        let inference = Inference::new(&network)?;
+        let inference = Inference::new(&network);
         let pictures = Tensor::from_vec(pixels, (5, 12, 12, 3), &Device::Cpu)?;
         let logits = inference.logits(&pictures)?;
         assert_eq!(logits.flatten_all()?.to_vec1::<f32>()?, expected);
@@ -119,7 +84,7 @@ mod tests {
     fn pictures_of_another_size_are_refused() -> Result<()> {
         let network = Network::new(&tiny(), Initializer::GlorotUniform, 4);
         let pictures = Tensor::zeros((1, 12, 13, 3), candle_core::DType::F32, &Device::Cpu)?;
-        assert!(Inference::new(&network)?.logits(&pictures).is_err());
+        assert!(Inference::new(&network).logits(&pictures).is_err());
         Ok(())
     }
 }

@@ -1,10 +1,13 @@
-//! Network, bundle, registry and activation.
+//! Network, bundle, ONNX file, pretrained weights, registry and activation.
 
 pub mod architecture;
 pub mod bundle;
+mod evaluation;
 pub mod gradient;
 pub mod inference;
 pub mod network;
+pub mod onnx;
+pub mod pretrained;
 mod registry;
 pub mod weights_file;
 

@@ -1,12 +1,9 @@
-//! The variables of a network and its evaluation on plain buffers.
+//! The variables of a network.
 
-use rayon::prelude::*;
+use std::ops::Range;
 
-use super::architecture::{Architecture, Layer};
-use crate::nn::conv::{self, Kernel, Scratch};
-use crate::nn::dense;
+use super::architecture::{Architecture, Layer, Node, Role, VariableSpec};
 use crate::nn::init::Initializer;
-use crate::nn::loss;
 
 /// One named array of weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,18 +20,23 @@ pub struct Variable {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
     pub(super) architecture: Architecture,
-    pub(super) layers: Vec<Layer>,
+    pub(super) nodes: Vec<Node>,
     pub(super) variables: Vec<Variable>,
+    /// The variables of each node.
+    ranges: Vec<Range<usize>>,
+    roles: Vec<Role>,
 }
 
 impl Network {
     /// A network with the initial weights of `seed`. The architecture must have passed its check.
     pub fn new(architecture: &Architecture, initializer: Initializer, seed: u64) -> Self {
         let specs = architecture.variables().into_iter().enumerate();
-        let variables = specs.map(|(layer, spec)| {
-            let mut data = vec![0.0; spec.shape.iter().product()];
-            if let Some(fan) = spec.fan {
-                initializer.fill(&mut data, fan, seed, layer as u64);
+        let variables = specs.map(|(index, spec)| {
+            let mut data = vec![0.0; spec.len()];
+            match spec.role {
+                Role::Weight(fan) => initializer.fill(&mut data, fan, seed, index as u64),
+                Role::Scale | Role::Variance => data.fill(1.0),
+                Role::Bias | Role::Mean => {}
             }
             Variable { name: spec.name, shape: spec.shape, data }
         });
@@ -43,13 +45,27 @@ impl Network {
 
     /// A network with the given weights, in the order and shapes of [`Architecture::variables`].
     pub(super) fn with_variables(architecture: &Architecture, variables: Vec<Variable>) -> Self {
-        let layers = architecture.layers();
-        Self { architecture: architecture.clone(), layers, variables }
+        let nodes = architecture.nodes();
+        let specs: Vec<Vec<VariableSpec>> = nodes.iter().map(Node::variables).collect();
+        let mut start = 0;
+        let ranges = specs.iter().map(|specs| {
+            let range = start..start + specs.len();
+            start = range.end;
+            range
+        });
+        let ranges = ranges.collect();
+        let roles = specs.iter().flatten().map(|spec| spec.role).collect();
+        Self { architecture: architecture.clone(), nodes, variables, ranges, roles }
     }
 
     /// The description that the network was built from.
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
+    }
+
+    /// The steps from picture to logits.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
     }
 
     /// The variables in layer order.
@@ -62,6 +78,11 @@ impl Network {
         &mut self.variables
     }
 
+    /// What each variable is for, in layer order.
+    pub fn roles(&self) -> &[Role] {
+        &self.roles
+    }
+
     /// The variables sorted by name.
     pub fn named(&self) -> Vec<&Variable> {
         let mut named: Vec<_> = self.variables.iter().collect();
@@ -69,82 +90,31 @@ impl Network {
         named
     }
 
-    /// Weight and bias of the `index`-th layer that has any.
-    pub(super) fn kernel(&self, index: usize) -> Kernel<'_> {
-        let pair = &self.variables[2 * index..2 * index + 2];
-        Kernel { weights: &pair[0].data, bias: &pair[1].data }
+    /// Where the variables of node `at` stand in the list.
+    pub(super) fn range(&self, at: usize) -> Range<usize> {
+        self.ranges[at].clone()
     }
 
-    /// The index of the first layer after the convolutions and their dropout.
+    /// The numbers of variable `part` of node `at`, in the order of [`Node::variables`].
+    pub(super) fn numbers(&self, at: usize, part: usize) -> &[f32] {
+        &self.variables[self.ranges[at].start + part].data
+    }
+
+    /// Weight and bias of node `at`, which has both.
+    pub(super) fn kernel(&self, at: usize) -> (&[f32], &[f32]) {
+        (self.numbers(at, 0), self.numbers(at, 1))
+    }
+
+    /// The index of the first node that works on vectors.
     pub(super) fn first_dense(&self) -> usize {
-        let dense = |layer: &Layer| matches!(layer, Layer::Dense { .. });
-        self.layers.iter().position(dense).expect("the output layer is dense")
+        let dense = |node: &Node| matches!(node.layer, Layer::Dense { .. });
+        self.nodes.iter().position(dense).expect("the output layer is dense")
     }
-
-    /// Logits `[count, classes]` in evaluation mode; `fill(i, picture)` writes picture `i` as
-    /// `[s, s, 3]` in 0..1. A picture's logits do not depend on the others.
-    pub fn logits(&self, count: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
-        let flat = match self.layers[self.first_dense()] {
-            Layer::Dense { shape, .. } => shape.inputs,
-            _ => unreachable!("first_dense finds a dense layer"),
-        };
-        let mut values = vec![0.0; count * flat];
-        values.par_chunks_mut(flat).enumerate().for_each_init(
-            Evaluation::default,
-            |state, (index, features)| {
-                state.next.resize(self.architecture.input_len(), 0.0);
-                fill(index, &mut state.next);
-                self.features(state, features);
-            },
-        );
-        let mut index = self.architecture.conv.len();
-        for layer in &self.layers[self.first_dense()..] {
-            if let Layer::Dense { shape, relu } = layer {
-                let mut next = vec![0.0; count * shape.outputs];
-                let kernel = self.kernel(index);
-                dense::evaluate(*shape, &values, (kernel.weights, kernel.bias), &mut next, *relu);
-                (values, index) = (next, index + 1);
-            }
-        }
-        values
-    }
-
-    /// The convolution blocks on the picture in `state.next`.
-    fn features(&self, state: &mut Evaluation, features: &mut [f32]) {
-        let shapes = self.layers.iter().filter_map(|layer| match layer {
-            Layer::Conv(shape) => Some(shape),
-            _ => None,
-        });
-        for (index, shape) in shapes.enumerate() {
-            std::mem::swap(&mut state.next, &mut state.current);
-            let last = index + 1 == self.architecture.conv.len();
-            state.next.resize(shape.output_len(), 0.0);
-            state.winners.resize(shape.output_len(), 0);
-            let output = if last { &mut *features } else { &mut state.next[..] };
-            let out = (output, &mut state.winners[..]);
-            conv::forward(shape, &state.current, self.kernel(index), out, &mut state.scratch);
-        }
-    }
-
-    /// Probabilities `[count, classes]` in evaluation mode; see [`Network::logits`].
-    pub fn probabilities(&self, count: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
-        let mut values = self.logits(count, fill);
-        loss::softmax(&mut values, self.architecture.classes);
-        values
-    }
-}
-
-#[derive(Default)]
-struct Evaluation {
-    current: Vec<f32>,
-    next: Vec<f32>,
-    winners: Vec<u8>,
-    scratch: Scratch,
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::super::architecture::tests::tiny;
+    use super::super::architecture::tests::{tiny, tiny_residual};
     use super::*;
     use crate::nn::rng::{Purpose, Stream};
 
@@ -152,21 +122,6 @@ pub(crate) mod tests {
     pub(crate) fn noise(count: usize, architecture: &Architecture) -> Vec<f32> {
         let mut stream = Stream::new(5, Purpose::Initial, 0, 77);
         (0..count * architecture.input_len()).map(|_| stream.unit()).collect()
-    }
-
-    #[test]
-    fn a_picture_alone_and_in_a_batch_gives_the_same_bits() {
-        let network = Network::new(&tiny(), Initializer::GlorotUniform, 1);
-        let (pixels, length) = (noise(7, &tiny()), tiny().input_len());
-        let fill = |index: usize, picture: &mut [f32]| {
-            picture.copy_from_slice(&pixels[index * length..(index + 1) * length]);
-        };
-        let together = network.probabilities(7, fill);
-        for index in 0..7 {
-            let alone = network.probabilities(1, |_, picture| fill(index, picture));
-            assert_eq!(alone, together[index * 3..index * 3 + 3]);
-            assert!((alone.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-        }
     }
 
     #[test]
@@ -178,5 +133,12 @@ pub(crate) mod tests {
         assert_eq!(network(1), one);
         assert_ne!(network(2), one);
         assert!(one.named()[0].data.iter().all(|v| *v == 0.0));
+        let residual = Network::new(&tiny_residual(), Initializer::HeUniform, 1);
+        let start = |name: &str| {
+            let variable = residual.variables.iter().find(|v| v.name == name).unwrap();
+            variable.data[0]
+        };
+        let norm = ["scale", "bias", "mean", "variance"].map(|p| start(&format!("stem_norm.{p}")));
+        assert_eq!(norm, [1.0, 0.0, 0.0, 1.0]);
     }
 }

@@ -141,12 +141,11 @@ impl<'a> WeightsFile<'a> {
 
 /// The name of a well-known format that is not safetensors.
 fn other_format(bytes: &[u8]) -> Option<&'static str> {
-    let known: [(&[u8], &str); 5] = [
+    let known: [(&[u8], &str); 4] = [
         (b"PK\x03\x04", "a zip archive (PyTorch, Keras)"),
         (b"\x89HDF", "HDF5 (Keras)"),
         (b"GGUF", "GGUF"),
         (b"ggml", "ggml"),
-        (b"\x08\x03\x12", "ONNX"),
     ];
     let pickle = bytes.len() > 1 && bytes[0] == 0x80 && (2..=5).contains(&bytes[1]);
     // A safetensors header length can begin with any byte, but its header begins with a brace.
@@ -155,5 +154,8 @@ fn other_format(bytes: &[u8]) -> Option<&'static str> {
         return None;
     }
     let known = known.into_iter().find(|(magic, _)| bytes.starts_with(magic));
-    known.map(|(_, name)| name).or(pickle.then_some("a pickle (PyTorch)"))
+    // The IR version and the producer's name, which every exporter writes first.
+    let onnx = matches!(bytes, [0x08, 3..=16, 0x12, ..]);
+    let known = known.map(|(_, name)| name).or(onnx.then_some("ONNX"));
+    known.or(pickle.then_some("a pickle (PyTorch)"))
 }

@@ -16,7 +16,7 @@ pub enum Initializer {
 }
 
 /// The number of inputs and outputs that one weight matrix connects.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fan {
     /// Inputs of one output: for a 3×3 convolution 9 times the input maps.
     pub inputs: usize,

@@ -2,15 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::stopping::Best;
 use super::trainer::Setup;
-use crate::model::architecture::VariableSpec;
 use crate::model::bundle::sha256;
 use crate::model::network::Network;
 use crate::model::weights_file::{self, Entry, FileError, WeightsFile};
-use crate::nn::adam::Moments;
+use crate::nn::optimizer::Moments;
 
 /// Changes with every change of the arithmetic: a run is not resumed across it.
-const CODE_VERSION: u32 = 1;
+const CODE_VERSION: u32 = 2;
 
 /// What a checkpoint says besides its numbers. Data order, masks and augmentation follow from the
 /// seed and the epoch, so no generator state is needed.
@@ -21,6 +21,8 @@ struct Header {
     config_sha256: String,
     epoch: u32,
     step: u64,
+    /// The best epoch so far and the bits of its test loss, where the run may stop early.
+    best: Option<(u32, u64)>,
 }
 
 /// Why a checkpoint cannot be resumed from.
@@ -44,11 +46,22 @@ pub(super) struct State {
     pub(super) moments: Vec<Moments>,
     pub(super) epoch: u32,
     pub(super) step: u64,
+    pub(super) best: Option<Best>,
 }
 
 /// The digest of everything that decides a run's result.
 fn config_sha256(setup: &Setup) -> String {
     sha256(serde_json::to_string(setup).expect("plain data serializes").as_bytes())
+}
+
+/// The arrays of one variable by the letter before its name; empty ones are not stored.
+fn parts<'a>(
+    data: &'a [f32],
+    moments: &'a Moments,
+    best: Option<&'a [f32]>,
+) -> impl Iterator<Item = (&'static str, &'a [f32])> {
+    let parts = [("w", data), ("m", &moments.first), ("v", &moments.second)];
+    parts.into_iter().chain(best.map(|best| ("b", best))).filter(|(_, data)| !data.is_empty())
 }
 
 impl State {
@@ -59,13 +72,15 @@ impl State {
             config_sha256: config_sha256(setup),
             epoch: self.epoch,
             step: self.step,
+            best: self.best.as_ref().map(|best| (best.epoch, best.loss.to_bits())),
         };
         let document = serde_json::to_string(&header).expect("plain data serializes");
-        let variables = self.network.variables().iter().zip(&self.moments);
+        let best = self.best.as_ref().and_then(|best| best.variables.as_ref());
+        let variables = self.network.variables().iter().zip(&self.moments).enumerate();
         let entries: Vec<_> = variables
-            .flat_map(|(variable, moments)| {
-                let parts = [("w", &variable.data), ("m", &moments.first), ("v", &moments.second)];
-                parts.map(|(part, data)| Entry {
+            .flat_map(|(at, (variable, moments))| {
+                let best = best.map(|best| &best[at][..]);
+                parts(&variable.data, moments, best).map(|(part, data)| Entry {
                     name: format!("{part}/{}", variable.name),
                     shape: &variable.shape,
                     data,
@@ -75,15 +90,11 @@ impl State {
         weights_file::write(&document, &entries)
     }
 
-    /// Restores a state into a network of the same architecture.
+    /// Restores a state into `self`, which is that of the same run's beginning.
     ///
     /// # Errors
     /// When the bytes are broken or belong to another run.
-    pub(super) fn open(
-        bytes: &[u8],
-        setup: &Setup,
-        network: Network,
-    ) -> Result<Self, CheckpointError> {
+    pub(super) fn open(mut self, bytes: &[u8], setup: &Setup) -> Result<Self, CheckpointError> {
         let file = WeightsFile::parse(bytes)?;
         let header: Header = serde_json::from_str(&file.document)
             .map_err(|error| FileError::Document(error.to_string()))?;
@@ -93,19 +104,34 @@ impl State {
         if header.config_sha256 != config_sha256(setup) {
             return Err(CheckpointError::Config);
         }
-        let specs = network.architecture().variables();
-        let named = |spec: &VariableSpec| {
-            ["w", "m", "v"].map(|part| (format!("{part}/{}", spec.name), spec.shape.clone()))
-        };
-        let expected: Vec<_> = specs.iter().flat_map(named).collect();
-        let mut numbers = file.read(&expected)?.into_iter();
-        let mut state =
-            Self { network, moments: Vec::new(), epoch: header.epoch, step: header.step };
-        for variable in state.network.variables_mut() {
-            let mut next = || numbers.next().expect("three arrays per variable were read");
-            variable.data = next();
-            state.moments.push(Moments { first: next(), second: next() });
+        let restores = setup.recipe.early_stopping.is_some_and(|stopping| stopping.restore_best);
+        let keeps_best = restores && header.best.is_some();
+        let mut expected = Vec::new();
+        for (variable, moments) in self.network.variables().iter().zip(&self.moments) {
+            let best = keeps_best.then_some(&variable.data[..]);
+            let parts = parts(&variable.data, moments, best);
+            expected
+                .extend(parts.map(|(part, _)| {
+                    (format!("{part}/{}", variable.name), variable.shape.clone())
+                }));
         }
-        Ok(state)
+        let mut numbers = file.read(&expected)?.into_iter();
+        let mut next = || numbers.next().expect("as many arrays were read");
+        let mut best = Vec::new();
+        for (variable, moments) in self.network.variables_mut().iter_mut().zip(&mut self.moments) {
+            variable.data = next();
+            for moment in [&mut moments.first, &mut moments.second] {
+                if !moment.is_empty() {
+                    *moment = next();
+                }
+            }
+            best.extend(keeps_best.then(&mut next));
+        }
+        self.best = header.best.map(|(epoch, loss)| {
+            let variables = keeps_best.then_some(best);
+            Best { epoch, loss: f64::from_bits(loss), variables }
+        });
+        (self.epoch, self.step) = (header.epoch, header.step);
+        Ok(self)
     }
 }

@@ -55,6 +55,7 @@ pub async fn list(
             test_accuracy: row.test_accuracy,
             test_loss: row.test_loss,
             seconds: row.seconds,
+            learning_rate: None,
         })
         .collect())
 }

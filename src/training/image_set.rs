@@ -1,11 +1,22 @@
 //! Labelled pictures in memory, ready to be trained on.
 
-/// Pictures of one size with their labels, as bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use crate::nn::backbone::{Backbone, FEATURES};
+
+/// Pictures of one size with their labels.
+#[derive(Debug, Clone, PartialEq)]
 pub struct ImageSet {
     size: usize,
-    pixels: Vec<u8>,
+    inputs: Inputs,
     labels: Vec<u32>,
+}
+
+/// What a network is given of each picture.
+#[derive(Debug, Clone, PartialEq)]
+enum Inputs {
+    /// `[n, size, size, 3]`, red first.
+    Pixels(Vec<u8>),
+    /// `[n, 1280]`.
+    Features(Vec<f32>),
 }
 
 /// Why pictures and labels do not make a set.
@@ -30,10 +41,25 @@ impl ImageSet {
     /// When the lengths do not fit.
     pub fn new(size: usize, pixels: Vec<u8>, labels: Vec<u32>) -> Result<Self, ImageSetError> {
         if pixels.len() == labels.len() * size * size * 3 {
-            Ok(Self { size, pixels, labels })
+            Ok(Self { size, inputs: Inputs::Pixels(pixels), labels })
         } else {
             Err(ImageSetError::Length { pixels: pixels.len(), labels: labels.len(), size })
         }
+    }
+
+    /// The features that a frozen network gives for these pictures, with the same labels: computed once,
+    /// so that only the layers over them are left to train. A set of features stays as it is.
+    ///
+    /// # Panics
+    /// When the pictures' size is no multiple of 32.
+    #[must_use]
+    pub fn features(&self, backbone: &Backbone) -> Self {
+        let Inputs::Pixels(_) = self.inputs else {
+            return self.clone();
+        };
+        let features =
+            backbone.features(self.size, self.len(), |index, picture| self.fill(index, picture));
+        Self { size: self.size, inputs: Inputs::Features(features), labels: self.labels.clone() }
     }
 
     /// How many pictures there are.
@@ -56,17 +82,41 @@ impl ImageSet {
         &self.labels
     }
 
-    /// The bytes of picture `index`, `[size, size, 3]`.
-    pub fn picture(&self, index: usize) -> &[u8] {
-        let length = self.size * self.size * 3;
-        &self.pixels[index * length..(index + 1) * length]
+    /// Numbers that a network is given of each picture.
+    pub fn input_len(&self) -> usize {
+        match self.inputs {
+            Inputs::Pixels(_) => self.size * self.size * 3,
+            Inputs::Features(_) => FEATURES,
+        }
     }
 
-    /// Writes picture `index` as numbers in 0..1.
-    pub fn fill(&self, index: usize, target: &mut [f32]) {
-        for (target, byte) in target.iter_mut().zip(self.picture(index)) {
-            *target = f32::from(*byte) / 255.0;
+    /// The bytes of picture `index`, `[size, size, 3]`.
+    ///
+    /// # Panics
+    /// When only features are left of the pictures.
+    pub fn picture(&self, index: usize) -> &[u8] {
+        match &self.inputs {
+            Inputs::Pixels(pixels) => &pixels[self.range(index)],
+            Inputs::Features(_) => panic!("these are features, which nothing augments"),
         }
+    }
+
+    /// Writes what a network is given of picture `index`: its pixels as numbers in 0..1, or its features.
+    pub fn fill(&self, index: usize, target: &mut [f32]) {
+        match &self.inputs {
+            Inputs::Pixels(pixels) => {
+                for (target, byte) in target.iter_mut().zip(&pixels[self.range(index)]) {
+                    *target = f32::from(*byte) / 255.0;
+                }
+            }
+            Inputs::Features(features) => target.copy_from_slice(&features[self.range(index)]),
+        }
+    }
+
+    /// Where picture `index` stands among the inputs.
+    fn range(&self, index: usize) -> std::ops::Range<usize> {
+        let length = self.input_len();
+        index * length..(index + 1) * length
     }
 }
 

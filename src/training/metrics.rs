@@ -34,7 +34,7 @@ impl Evaluation {
             let fill = |index: usize, target: &mut [f32]| set.fill(start + index, target);
             let mut logits = network.logits(labels.len(), fill);
             for (row, label) in logits.chunks_exact(classes).zip(labels) {
-                sum += loss::cross_entropy(row, *label);
+                sum += loss::cross_entropy_of(row, *label);
                 predictions.push(loss::best_class(row));
             }
             loss::softmax(&mut logits, classes);

@@ -10,19 +10,27 @@ pub mod experiment;
 pub mod grid;
 pub mod image_set;
 pub mod metrics;
+pub mod objective;
+pub mod optimization;
 pub mod pictures;
 pub mod plot;
 mod prediction;
+pub mod preset;
 pub mod publication;
 pub mod recipe;
 mod run;
+pub mod stopping;
 pub mod trainer;
 
 pub use checkpoint::CheckpointError;
 pub use image_set::{ImageSet, ImageSetError};
 pub use metrics::{ConfusionMatrix, Evaluation};
+pub use objective::ClassWeights;
+pub use optimization::{Optimizer, Schedule};
+pub use preset::{mobilenet_v4_small, modern};
 pub use publication::TRANSFORM;
-pub use recipe::{Augment, Optimizer, Recipe, originals};
+pub use recipe::{Augment, Kernels, Recipe, originals};
+pub use stopping::EarlyStopping;
 pub use trainer::{BatchProgress, EpochSummary, Observer, Outcome, Setup, Trainer, TrainingError};
 
 pub use self::epoch::{insert as insert_epoch, list as list_epochs};

@@ -4,30 +4,42 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use super::augmentation::Augment;
-use crate::model::architecture::{Architecture, FieldError};
+use super::objective::ClassWeights;
+use super::optimization::{Optimizer, Schedule};
+use super::preset::Written;
+use super::stopping::EarlyStopping;
+use crate::model::architecture::{Architecture, Family, FieldError};
 
-/// How weights are updated.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Optimizer {
-    /// Adam with Keras' defaults.
-    #[default]
-    Adam,
+/// Rows and columns of the convolution kernels: one number, or one for each block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged, expecting = "3, 5 or a list with one of them for each block")]
+pub enum Kernels {
+    /// The same for each block.
+    All(u32),
+    /// For each block its own.
+    Each(Vec<u32>),
 }
 
-/// A network and how it is trained; the defaults are the original study's.
+/// A network and how it is trained. What a written recipe leaves out is the original study's, or
+/// with `"preset": "modern"` a small network's of today.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(from = "Written")]
 pub struct Recipe {
-    /// Feature maps of each block of convolution 3×3, `ReLU` and 2×2 max pooling.
-    #[schema(min_items = 1, max_items = 6)]
+    /// How the convolution blocks are built.
+    pub family: Family,
+    /// Feature maps of each convolution block.
+    #[schema(min_items = 1, max_items = 8)]
     pub conv: Vec<u32>,
+    /// Rows and columns of the kernels: 3 or 5, or a list with one of them for each block.
+    pub kernel: Kernels,
+    /// Whether a batch normalisation stands between each convolution and its `ReLU`.
+    pub batch_norm: bool,
     /// Units of each hidden fully connected layer.
     #[schema(max_items = 4)]
     pub dense: Vec<u32>,
     /// Rate of each dropout layer: the last stands before the output layer, the one before it after
     /// the convolutions, further ones between convolution blocks from the deepest up.
-    #[schema(max_items = 7)]
+    #[schema(max_items = 9)]
     pub dropout: Vec<f64>,
     /// Rows and columns of the network's input.
     #[schema(minimum = 8, maximum = 512)]
@@ -43,23 +55,23 @@ pub struct Recipe {
     /// Step size of the optimiser.
     #[schema(exclusive_minimum = 0, maximum = 1)]
     pub learning_rate: f64,
+    /// How the step size changes.
+    pub schedule: Schedule,
+    /// How much each class counts.
+    pub class_weights: ClassWeights,
+    /// The probability that is spread over all classes alike.
+    #[schema(minimum = 0, exclusive_maximum = 1)]
+    pub label_smoothing: f64,
+    /// When to end before the last epoch.
+    #[schema(nullable)]
+    pub early_stopping: Option<EarlyStopping>,
     /// Random changes of the training pictures.
     pub augment: Augment,
 }
 
 impl Default for Recipe {
     fn default() -> Self {
-        Self {
-            conv: vec![32, 64, 128],
-            dense: vec![64],
-            dropout: vec![0.5],
-            image_size: 150,
-            epochs: 20,
-            batch_size: 32,
-            optimizer: Optimizer::Adam,
-            learning_rate: 0.001,
-            augment: Augment::default(),
-        }
+        Self::original()
     }
 }
 
@@ -79,24 +91,67 @@ pub fn originals() -> [(&'static str, Recipe); 4] {
 }
 
 impl Recipe {
+    /// The original study's larger network and its training.
+    pub fn original() -> Self {
+        Self {
+            family: Family::Plain,
+            conv: vec![32, 64, 128],
+            kernel: Kernels::All(3),
+            batch_norm: false,
+            dense: vec![64],
+            dropout: vec![0.5],
+            image_size: 150,
+            epochs: 20,
+            batch_size: 32,
+            optimizer: Optimizer::default(),
+            learning_rate: 0.001,
+            schedule: Schedule::default(),
+            class_weights: ClassWeights::default(),
+            label_smoothing: 0.0,
+            early_stopping: None,
+            augment: Augment::default(),
+        }
+    }
+
     /// The network that this recipe trains for `classes` classes.
     pub fn architecture(&self, classes: usize) -> Architecture {
-        let wide = |units: &[u32]| units.iter().map(|units| *units as usize).collect();
+        let wide = |units: &[u32]| -> Vec<usize> { units.iter().map(|u| *u as usize).collect() };
+        let kernel = match &self.kernel {
+            Kernels::All(3) => Vec::new(),
+            Kernels::All(size) => vec![*size as usize; self.conv.len()],
+            Kernels::Each(sizes) => wide(sizes),
+        };
         Architecture {
             image_size: self.image_size as usize,
+            family: self.family,
             conv: wide(&self.conv),
+            kernel,
+            batch_norm: self.batch_norm,
             dense: wide(&self.dense),
             dropout: self.dropout.clone(),
             classes,
         }
     }
 
-    /// Checks every limit; the number of classes is the snapshot's and is checked with it.
+    /// Checks every limit; the number of classes is the snapshot's: see [`Recipe::validate_for`].
     ///
     /// # Errors
     /// Every field that breaks a rule.
     pub fn validate(&self) -> Result<(), Vec<FieldError>> {
-        let mut errors = self.architecture(2).check().err().unwrap_or_default();
+        self.check(2, None)
+    }
+
+    /// [`Recipe::validate`] for pictures of `classes` classes.
+    ///
+    /// # Errors
+    /// Every field that breaks a rule.
+    pub fn validate_for(&self, classes: usize) -> Result<(), Vec<FieldError>> {
+        self.check(classes, Some(classes))
+    }
+
+    fn check(&self, outputs: usize, classes: Option<usize>) -> Result<(), Vec<FieldError>> {
+        let architecture = self.architecture(outputs);
+        let mut errors = architecture.check().err().unwrap_or_default();
         let mut require = |holds: bool, field: &str, message: &str| {
             if !holds {
                 errors.push(FieldError::new(field, message));
@@ -106,24 +161,37 @@ impl Recipe {
         require((1..=1024).contains(&self.batch_size), "batch_size", "must be between 1 and 1024");
         let rate = self.learning_rate;
         require(rate > 0.0 && rate <= 1.0, "learning_rate", "must be above 0 and at most 1");
+        let smoothing = (0.0..1.0).contains(&self.label_smoothing);
+        require(smoothing, "label_smoothing", "must be at least 0 and less than 1");
+        let once = self.family != Family::MobilenetV4Small || self.augment == Augment::NONE;
+        require(once, "augment", "must be none: pretrained features are computed once per picture");
         errors.extend(self.augment.check());
+        self.optimizer.check(&mut errors);
+        self.schedule.check(self.epochs, &mut errors);
+        self.class_weights.check(classes, &mut errors);
+        if let Some(stopping) = self.early_stopping {
+            stopping.check(&mut errors);
+        }
         // A batch's pictures and feature maps are resident at once.
-        let pixels = u64::from(self.batch_size) * u64::from(self.image_size).pow(2);
-        let maps = u64::from(self.conv.iter().copied().max().unwrap_or(0));
-        let resident = pixels.saturating_mul(maps.max(12));
-        if errors.is_empty() && resident > MAX_BATCH_NUMBERS {
-            let message = "too large for pictures and maps of this size";
-            errors.push(FieldError::new("batch_size", message));
+        if errors.is_empty() {
+            let numbers =
+                architecture.nodes().iter().map(|node| node.output.len() as u64).sum::<u64>();
+            if numbers * u64::from(self.batch_size) > MAX_BATCH_NUMBERS {
+                let message = "too large for pictures and maps of this size";
+                errors.push(FieldError::new("batch_size", message));
+            }
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 }
 
-/// Bounds the feature maps of a batch to a few gigabytes.
-const MAX_BATCH_NUMBERS: u64 = 1 << 31;
+/// Bounds the feature maps of a batch to four gigabytes, and their gradients to as much.
+const MAX_BATCH_NUMBERS: u64 = 1 << 30;
 
 #[cfg(test)]
 mod tests {
+    use super::super::optimization::{OptimizerKind, ScheduleKind};
+    use super::super::preset::modern;
     use super::*;
 
     fn refused(change: fn(&mut Recipe)) -> Vec<String> {
@@ -142,9 +210,21 @@ mod tests {
     }
 
     #[test]
+    fn a_preset_fills_what_a_recipe_leaves_out_and_survives_writing() {
+        let read = |text: &str| serde_json::from_str::<Recipe>(text).unwrap();
+        let recipe = read(r#"{"preset": "modern", "epochs": 7, "kernel": 3}"#);
+        assert_eq!(recipe, Recipe { epochs: 7, ..modern() });
+        assert_eq!(modern().validate(), Ok(()));
+        assert_eq!(read(r#"{"preset": "mobilenet_v4_small"}"#).validate(), Ok(()));
+        for recipe in [recipe, Recipe::default(), read(r#"{"kernel": [5, 3, 3]}"#)] {
+            assert_eq!(read(&serde_json::to_string(&recipe).unwrap()), recipe);
+        }
+    }
+
+    #[test]
     fn unknown_fields_and_optimizers_are_refused() {
         assert!(serde_json::from_str::<Recipe>(r#"{"epoch": 3}"#).is_err());
-        assert!(serde_json::from_str::<Recipe>(r#"{"optimizer": "sgd"}"#).is_err());
+        assert!(serde_json::from_str::<Recipe>(r#"{"optimizer": "ftrl"}"#).is_err());
         assert!(serde_json::from_str::<Recipe>(r#"{"augment": {"shear": 1}}"#).is_err());
     }
 
@@ -169,6 +249,24 @@ mod tests {
         assert_eq!(refused(|r| r.conv[2] = 1_000_000), ["conv[2]"]);
         assert_eq!(refused(|r| r.augment.zoom = 1.0), ["augment.zoom"]);
         assert_eq!(refused(|r| r.augment.shear_degrees = -1.0), ["augment.shear_degrees"]);
+        assert_eq!(refused(|r| r.optimizer.momentum = Some(0.9)), ["optimizer.momentum"]);
+        let momentum = |r: &mut Recipe| {
+            (r.optimizer.kind, r.optimizer.momentum) = (OptimizerKind::Sgd, Some(1.0));
+        };
+        assert_eq!(refused(momentum), ["optimizer.momentum"]);
+        assert_eq!(refused(|r| r.optimizer.weight_decay = Some(0.1)), ["optimizer.weight_decay"]);
+        assert_eq!(refused(|r| r.schedule.warmup_epochs = 20), ["schedule.warmup_epochs"]);
+        assert_eq!(refused(|r| r.schedule.kind = ScheduleKind::Step), ["schedule.every"]);
+        assert_eq!(refused(|r| r.label_smoothing = 1.0), ["label_smoothing"]);
+        let weights = |r: &mut Recipe| r.class_weights = ClassWeights::Each(vec![1.0, 0.0]);
+        assert_eq!(refused(weights), ["class_weights[1]"]);
+        let stop = |r: &mut Recipe| {
+            let (patience, min_delta, restore_best) = (0, 0.0, true);
+            r.early_stopping = Some(EarlyStopping { patience, min_delta, restore_best });
+        };
+        assert_eq!(refused(stop), ["early_stopping.patience"]);
+        let three = Recipe { class_weights: ClassWeights::Each(vec![1.0; 2]), ..Recipe::default() };
+        assert_eq!(three.validate_for(3).unwrap_err()[0].field, "class_weights");
         let both = |r: &mut Recipe| (r.epochs, r.batch_size) = (0, 0);
         assert_eq!(refused(both), ["epochs", "batch_size"]);
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::architecture::{Architecture, FieldError};
+use super::architecture::{Architecture, FieldError, Role};
 use super::inference::Inference;
 use super::network::{Network, Variable};
 use super::weights_file::{self, Entry, FileError, WeightsFile};
@@ -98,11 +98,22 @@ impl Bundle {
         let file = WeightsFile::parse(bytes)?;
         let metadata = Self::metadata(&file.document)?;
         let specs = metadata.architecture.variables();
-        let expected: Vec<_> =
-            specs.iter().map(|spec| (spec.name.clone(), spec.shape.clone())).collect();
+        let expected: Vec<_> = specs.into_iter().map(|spec| (spec.name, spec.shape)).collect();
+        let data = file.read(&expected)?;
+        Self::with_weights(metadata, data)
+    }
+
+    /// The model with these finite weights, in the order and shapes of [`Architecture::variables`].
+    ///
+    /// # Errors
+    /// When a weight matrix is all zeros.
+    pub(super) fn with_weights(
+        metadata: Metadata,
+        weights: Vec<Vec<f32>>,
+    ) -> Result<Self, BundleError> {
         let mut variables = Vec::new();
-        for (spec, data) in specs.into_iter().zip(file.read(&expected)?) {
-            if spec.fan.is_some() && data.iter().all(|value| *value == 0.0) {
+        for (spec, data) in metadata.architecture.variables().into_iter().zip(weights) {
+            if matches!(spec.role, Role::Weight(_)) && data.iter().all(|value| *value == 0.0) {
                 return Err(BundleError::AllZero(spec.name));
             }
             variables.push(Variable { name: spec.name, shape: spec.shape, data });
@@ -111,7 +122,11 @@ impl Bundle {
         Ok(Self { metadata, network })
     }
 
-    fn metadata(document: &str) -> Result<Metadata, BundleError> {
+    /// Reads and checks a file's description.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub(super) fn metadata(document: &str) -> Result<Metadata, BundleError> {
         #[derive(Deserialize)]
         struct Version {
             format_version: u32,
@@ -134,11 +149,8 @@ impl Bundle {
         Ok(metadata)
     }
 
-    /// The model on candle tensors, ready to answer.
-    ///
-    /// # Errors
-    /// When candle cannot allocate the tensors.
-    pub fn inference(&self) -> candle_core::Result<Inference> {
+    /// The model, ready to answer.
+    pub fn inference(&self) -> Inference {
         Inference::new(&self.network)
     }
 }

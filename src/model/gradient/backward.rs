@@ -2,132 +2,127 @@
 
 use rayon::prelude::*;
 
-use super::super::architecture::Layer;
+use super::super::architecture::{Layer, Node};
 use super::super::network::Network;
-use super::{Chunk, Position, Workspace, mask_rows};
-use crate::nn::conv::{self, ConvShape, Gradients, Incoming};
-use crate::nn::dropout::MaskKey;
-use crate::nn::{CHUNK, add_in_order, dense, dropout};
+use super::{Kept, Position, Workspace, mask_rows};
+use crate::nn::{elementwise, pooling};
+
+/// What a node's backward pass works with.
+#[derive(Clone, Copy)]
+pub(super) struct Pass<'a> {
+    pub(super) network: &'a Network,
+    pub(super) at: usize,
+    pub(super) count: usize,
+    pub(super) pixels: &'a [f32],
+    pub(super) position: Position,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn node(&self) -> &'a Node {
+        &self.network.nodes[self.at]
+    }
+
+    /// The batch's result of another node.
+    pub(super) fn value<'b>(&self, values: &'b [Vec<f32>], node: usize) -> &'b [f32]
+    where
+        'a: 'b,
+    {
+        match node {
+            0 => self.pixels,
+            node => &values[node][..self.count * self.network.nodes[node].output.len()],
+        }
+    }
+}
 
 impl Workspace {
-    /// Turns `descending` from the gradient of the logits into that of the flattened convolution
-    /// output.
-    pub(super) fn backward_dense(&mut self, network: &Network, count: usize, position: Position) {
-        let (gradient, below) = (&mut self.descending.0, &mut self.descending.1);
-        let mut index = self.outputs.len();
-        for layer in network.layers[network.first_dense()..].iter().rev() {
-            match layer {
-                Layer::Conv(_) => unreachable!("convolutions come first"),
-                Layer::Dropout { rate, number } => {
-                    let width = gradient.len() / count;
-                    mask_rows(gradient, width, *rate, |row| position.mask(*number, row));
-                }
-                Layer::Dense { shape, relu } => {
-                    index -= 1;
-                    if *relu {
-                        cut_gradient(gradient, &self.outputs[index]);
-                    }
-                    below.resize(count * shape.inputs, 0.0);
-                    let x = &self.outputs[index - 1][..below.len()];
-                    let w = network.kernel(index).weights;
-                    let from = dense::Incoming { x, w, dy: gradient };
-                    let (dw, db) = self.gradients[2 * index..].split_at_mut(1);
-                    dense::backward(*shape, from, (&mut dw[0], &mut db[0]), Some(below));
-                    std::mem::swap(gradient, below);
+    /// From the gradient of the result of node `at` to those of its variables and inputs.
+    pub(super) fn backward(
+        &mut self,
+        network: &Network,
+        at: usize,
+        pixels: &[f32],
+        position: Position,
+    ) {
+        let count = pixels.len() / network.architecture.input_len();
+        let pass = Pass { network, at, count, pixels, position };
+        let inputs = &pass.node().inputs;
+        let mut buffer = self.slopes.of_node[at].take().expect("a later node needs every node");
+        let slope = &mut buffer[..count * pass.node().output.len()];
+        if pass.node().layer == Layer::AddRelu {
+            for input in inputs {
+                let mut target = self.slopes.buffer(slope.len());
+                let y = pass.value(&self.values, at);
+                elementwise::relu_backward(y, slope, &mut target[..slope.len()]);
+                self.receive(*input, target, slope.len());
+            }
+        } else {
+            let input = inputs[0];
+            let len = count * network.nodes[input].output.len();
+            // The picture needs no gradient.
+            let mut target = (input > 0).then(|| self.slopes.buffer(len));
+            let dx = target.as_deref_mut().map(|target| &mut target[..len]);
+            self.backward_into(pass, slope, dx);
+            if let Some(target) = target {
+                self.receive(input, target, len);
+            }
+        }
+        self.slopes.free.push(buffer);
+    }
+
+    /// Adds `len` numbers of a gradient to what node `at` has.
+    fn receive(&mut self, at: usize, part: Vec<f32>, len: usize) {
+        match &mut self.slopes.of_node[at] {
+            Some(sum) => {
+                elementwise::add(&part[..len], &mut sum[..len]);
+                self.slopes.free.push(part);
+            }
+            empty => *empty = Some(part),
+        }
+    }
+
+    /// Layers with one input; replaces the gradients of the node's variables and, where wanted, of
+    /// its input.
+    fn backward_into(&mut self, pass: Pass<'_>, dy: &mut [f32], dx: Option<&mut [f32]>) {
+        match pass.node().layer {
+            Layer::ConvPool(shape) => self.conv_pool(pass, &shape, dy, dx),
+            Layer::Convolution { shape, bias } => self.convolution(pass, (&shape, bias), dy, dx),
+            Layer::Dense { shape, relu } => self.dense(pass, (shape, relu), dy, dx),
+            _ => {
+                if let Some(dx) = dx {
+                    self.behind_convolutions(pass, dy, dx);
                 }
             }
         }
     }
 
-    /// From the flattened convolution output down to the first convolution.
-    pub(super) fn backward_convolutions(
-        &mut self,
-        network: &Network,
-        pixels: &[f32],
-        position: Position,
-    ) {
-        let length = network.architecture.input_len();
-        let count = pixels.len() / length;
-        let gradient = &self.descending.0;
-        let width = gradient.len() / count;
-        let (outputs, winners) = (&self.outputs, &self.winners);
-        let used = count.div_ceil(CHUNK);
-        self.chunks[..used].par_iter_mut().enumerate().for_each(|(at, chunk)| {
-            for (weights, bias) in &mut chunk.sums {
-                weights.fill(0.0);
-                bias.fill(0.0);
+    /// Layers that never stand first, so that their input's gradient is always wanted.
+    fn behind_convolutions(&mut self, pass: Pass<'_>, dy: &[f32], dx: &mut [f32]) {
+        let node = pass.node();
+        let len = node.output.len();
+        let from = pass.network.nodes[node.inputs[0]].output;
+        match &node.layer {
+            Layer::BatchNorm { relu } => self.batch_norm(pass, *relu, dy, dx),
+            Layer::Depthwise(shape) => self.depthwise(pass, shape, dy, dx),
+            Layer::Relu => {
+                elementwise::relu_backward(pass.value(&self.values, pass.at), dy, dx);
             }
-            for index in at * CHUNK..count.min((at + 1) * CHUNK) {
-                let picture = Picture { index, input: &pixels[index * length..][..length] };
-                chunk.upper.clear();
-                chunk.upper.extend_from_slice(&gradient[index * width..][..width]);
-                let mask = |layer| position.mask(layer, index);
-                backward_picture(network, (outputs, winners), picture, chunk, mask);
+            Layer::MaxPool => {
+                let Kept::Winners(winners) = &self.kept[pass.at] else {
+                    unreachable!("a pool keeps its winners")
+                };
+                let pooled = dy.par_chunks_exact(len).zip(winners.par_chunks_exact(len));
+                let pictures = dx.par_chunks_exact_mut(from.len()).zip(pooled);
+                pictures.for_each(|(dx, dy)| pooling::max_pool_backward(&from.into(), dy, dx));
             }
-        });
-        let chunks = &self.chunks[..used];
-        let layers = self.gradients.par_chunks_mut(2).take(self.winners.len()).enumerate();
-        layers.for_each(|(block, pair)| {
-            let (weights, bias) = pair.split_at_mut(1);
-            weights[0].fill(0.0);
-            bias[0].fill(0.0);
-            add_in_order(&mut weights[0], chunks.iter().map(|c| c.sums[block].0.as_slice()));
-            add_in_order(&mut bias[0], chunks.iter().map(|c| c.sums[block].1.as_slice()));
-        });
-    }
-}
-
-/// A gradient passes where the layer's output was above zero. Where dropout has zeroed an output
-/// its gradient is zero already.
-fn cut_gradient(gradient: &mut [f32], output: &[f32]) {
-    for (gradient, output) in gradient.iter_mut().zip(output) {
-        *gradient = if *output > 0.0 { *gradient } else { 0.0 };
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Picture<'a> {
-    index: usize,
-    input: &'a [f32],
-}
-
-impl Picture<'_> {
-    fn part<'a, T>(&self, batch: &'a [T], shape: &ConvShape) -> &'a [T] {
-        &batch[self.index * shape.output_len()..][..shape.output_len()]
-    }
-}
-
-/// One picture from the gradient in `chunk.upper` down, adding to `chunk.sums`.
-fn backward_picture(
-    network: &Network,
-    (outputs, winners): (&[Vec<f32>], &[Vec<u8>]),
-    picture: Picture<'_>,
-    chunk: &mut Chunk,
-    mask: impl Fn(u64) -> MaskKey,
-) {
-    let mut block = winners.len();
-    for (at, layer) in network.layers[..network.first_dense()].iter().enumerate().rev() {
-        let shape = match layer {
-            Layer::Conv(shape) => shape,
+            Layer::GlobalAveragePool => {
+                let pictures = dx.par_chunks_exact_mut(from.len()).zip(dy.par_chunks_exact(len));
+                pictures.for_each(|(dx, dy)| pooling::average_backward(dy, dx));
+            }
             Layer::Dropout { rate, number } => {
-                dropout::apply(&mut chunk.upper, *rate, mask(*number));
-                continue;
+                dx.copy_from_slice(dy);
+                mask_rows(dx, len, *rate, |row| pass.position.mask(*number, row));
             }
-            Layer::Dense { .. } => unreachable!("dense layers come last"),
-        };
-        block -= 1;
-        let below = network.layers[..at].iter().rev().find_map(super::as_conv);
-        let input = below.map_or(picture.input, |below| picture.part(&outputs[block - 1], below));
-        let incoming = Incoming {
-            input,
-            weights: network.kernel(block).weights,
-            gradient: &chunk.upper,
-            winners: picture.part(&winners[block], shape),
-        };
-        chunk.lower.resize(shape.input_len(), 0.0);
-        let (weights, bias) = &mut chunk.sums[block];
-        let input = below.is_some().then_some(&mut chunk.lower[..]);
-        conv::backward(shape, incoming, Gradients { weights, bias, input }, &mut chunk.scratch);
-        std::mem::swap(&mut chunk.upper, &mut chunk.lower);
+            other => unreachable!("{other:?} is handled elsewhere"),
+        }
     }
 }

@@ -2,98 +2,93 @@
 
 use rayon::prelude::*;
 
-use super::super::architecture::Layer;
+use super::super::architecture::{Layer, Node};
 use super::super::network::Network;
-use super::{Position, Workspace, as_conv, mask_rows};
-use crate::nn::conv::{self, Scratch};
-use crate::nn::dropout::MaskKey;
-use crate::nn::{CHUNK, dense, dropout};
+use super::{Kept, Position, Workspace, mask_rows};
+use crate::nn::batch_norm::{Affine, statistics};
+use crate::nn::conv::{self, Kernel};
+use crate::nn::{CHUNK, convolution, dense, depthwise, elementwise, pooling};
 
 impl Workspace {
-    pub(super) fn forward_convolutions(
+    /// Computes the result of node `at` for the batch.
+    pub(super) fn forward(
         &mut self,
         network: &Network,
+        at: usize,
         pixels: &[f32],
         position: Position,
     ) {
-        let front = &network.layers[..network.first_dense()];
-        let length = network.architecture.input_len();
-        let count = pixels.len() / length;
-        // One row of slices per picture: each picture's part of every layer's buffers.
-        let mut pictures: Vec<Vec<(&mut [f32], &mut [u8])>> = (0..count).map(|_| vec![]).collect();
-        let shapes = front.iter().filter_map(as_conv);
-        for ((shape, output), winners) in shapes.zip(&mut self.outputs).zip(&mut self.winners) {
-            let winners = winners.chunks_exact_mut(shape.output_len());
-            let parts = output.chunks_exact_mut(shape.output_len()).zip(winners);
-            for (picture, part) in pictures.iter_mut().zip(parts) {
-                picture.push(part);
-            }
-        }
-        let chunks = pictures.par_chunks_mut(CHUNK).zip(&mut self.chunks).enumerate();
-        chunks.for_each(|(at, (pictures, chunk))| {
-            for (offset, outputs) in pictures.iter_mut().enumerate() {
-                let index = at * CHUNK + offset;
-                let input = &pixels[index * length..(index + 1) * length];
-                let mask = |layer| position.mask(layer, index);
-                forward_picture(network, input, outputs, &mut chunk.scratch, mask);
-            }
-        });
-    }
-
-    /// The dense layers; gives the logits.
-    pub(super) fn forward_dense(
-        &mut self,
-        network: &Network,
-        count: usize,
-        position: Position,
-    ) -> Vec<f32> {
-        let mut index = network.architecture.conv.len();
-        for layer in &network.layers[network.first_dense()..] {
-            match layer {
-                Layer::Conv(_) => unreachable!("convolutions come first"),
-                Layer::Dropout { rate, number } => {
-                    let output = &mut self.outputs[index - 1];
-                    let width = output.len() / self.batch;
-                    mask_rows(&mut output[..count * width], width, *rate, |row| {
-                        position.mask(*number, row)
-                    });
-                }
-                Layer::Dense { shape, relu } => {
-                    let (before, after) = self.outputs.split_at_mut(index);
-                    let x = &before[index - 1][..count * shape.inputs];
-                    let y = &mut after[0][..count * shape.outputs];
-                    let kernel = network.kernel(index);
-                    dense::forward(*shape, x, (kernel.weights, kernel.bias), y, *relu);
-                    index += 1;
-                }
-            }
-        }
-        self.outputs[index - 1][..count * network.architecture.classes].to_vec()
-    }
-}
-
-/// The convolution blocks and their dropout on one picture; `outputs` has a part per block.
-fn forward_picture(
-    network: &Network,
-    input: &[f32],
-    outputs: &mut [(&mut [f32], &mut [u8])],
-    scratch: &mut Scratch,
-    mask: impl Fn(u64) -> MaskKey,
-) {
-    let mut block = 0;
-    for layer in &network.layers[..network.first_dense()] {
+        let count = pixels.len() / network.architecture.input_len();
+        let Node { layer, inputs, output, .. } = &network.nodes[at];
+        let (before, after) = self.values.split_at_mut(at);
+        let input = |number: usize| match inputs[number] {
+            0 => pixels,
+            from => &before[from][..count * network.nodes[from].output.len()],
+        };
+        let (x, y) = (input(0), &mut after[0][..count * output.len()]);
+        let (from_len, len) = (x.len() / count, output.len());
         match layer {
-            Layer::Conv(shape) => {
-                let (before, after) = outputs.split_at_mut(block);
-                let x = before.last().map_or(input, |(output, _)| output);
-                let (output, winners) = &mut after[0];
-                conv::forward(shape, x, network.kernel(block), (output, winners), scratch);
-                block += 1;
+            Layer::ConvPool(shape) => {
+                let Kept::Winners(winners) = &mut self.kept[at] else {
+                    unreachable!("a pool keeps its winners")
+                };
+                let (weights, bias) = network.kernel(at);
+                let kernel = Kernel { weights, bias };
+                let outputs =
+                    y.par_chunks_mut(CHUNK * len).zip(winners.par_chunks_mut(CHUNK * len));
+                let scratches = self.partials.scratches(count.div_ceil(CHUNK));
+                let groups = x.par_chunks(CHUNK * from_len).zip(outputs).zip(scratches);
+                groups.for_each(|((x, (y, winners)), scratch)| {
+                    let outputs = y.chunks_exact_mut(len).zip(winners.chunks_exact_mut(len));
+                    for (x, output) in x.chunks_exact(from_len).zip(outputs) {
+                        conv::forward(shape, x, kernel, output, &mut scratch.conv);
+                    }
+                });
+            }
+            Layer::Convolution { shape, bias } => {
+                let kernel = (network.numbers(at, 0), bias.then(|| network.numbers(at, 1)));
+                let group = shape.group();
+                let scratches = self.partials.scratches(count.div_ceil(group));
+                let groups = x.par_chunks(group * from_len).zip(y.par_chunks_mut(group * len));
+                groups.zip(scratches).for_each(|((x, y), scratch)| {
+                    convolution::forward(shape, x, kernel, y, &mut scratch.convolution);
+                });
+            }
+            Layer::Depthwise(shape) => {
+                let weights = network.numbers(at, 0);
+                let pictures = x.par_chunks_exact(from_len).zip(y.par_chunks_exact_mut(len));
+                pictures.for_each(|(x, y)| depthwise::forward(shape, x, weights, y));
+            }
+            Layer::BatchNorm { relu } => {
+                let found = statistics(x, output.maps, len);
+                let affine = Affine::new((&found.mean, &found.variance), network.kernel(at));
+                let pictures = x.par_chunks_exact(from_len).zip(y.par_chunks_exact_mut(len));
+                pictures.for_each(|(x, y)| affine.apply(x, y, *relu));
+                self.kept[at] = Kept::Statistics(found);
+            }
+            Layer::Relu => elementwise::relu(x, y),
+            Layer::AddRelu => elementwise::add_relu(x, input(1), y),
+            Layer::MaxPool => {
+                let Kept::Winners(winners) = &mut self.kept[at] else {
+                    unreachable!("a pool keeps its winners")
+                };
+                let shape = network.nodes[inputs[0]].output.into();
+                let outputs = y.par_chunks_exact_mut(len).zip(winners.par_chunks_exact_mut(len));
+                let pictures = x.par_chunks_exact(from_len).zip(outputs);
+                pictures.for_each(|(x, output)| pooling::max_pool(&shape, x, output));
+            }
+            Layer::GlobalAveragePool => {
+                let pictures = x.par_chunks_exact(from_len).zip(y.par_chunks_exact_mut(len));
+                pictures.for_each(|(x, y)| pooling::average(x, y));
             }
             Layer::Dropout { rate, number } => {
-                dropout::apply(outputs[block - 1].0, *rate, mask(*number));
+                y.copy_from_slice(x);
+                mask_rows(y, len, *rate, |row| position.mask(*number, row));
             }
-            Layer::Dense { .. } => unreachable!("dense layers come last"),
+            Layer::Dense { shape, relu } => {
+                dense::forward(*shape, x, network.kernel(at), y, *relu);
+            }
+            Layer::Picture => unreachable!("the picture is given"),
         }
     }
 }

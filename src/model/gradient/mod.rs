@@ -1,15 +1,22 @@
 //! One training pass: forward with dropout, loss, and the gradient of every variable.
+//!
+//! Nodes are run one after the other over the whole batch, forwards and then backwards, because a
+//! batch normalisation needs every picture. Inside a node the pictures are worked on in groups that
+//! follow from the shape alone, and the groups' sums are added in order.
 
 mod backward;
 mod forward;
+mod partial;
+mod weighted;
 
 use rayon::prelude::*;
 
+use self::partial::Partials;
 use super::architecture::Layer;
 use super::network::Network;
-use crate::nn::conv::{ConvShape, Scratch};
+use crate::nn::batch_norm::Statistics;
 use crate::nn::dropout::{self, MaskKey};
-use crate::nn::{CHUNK, loss};
+use crate::nn::{conv, convolution, loss};
 
 /// Where a batch stands in the run, which decides its dropout masks.
 #[derive(Debug, Clone, Copy)]
@@ -34,91 +41,113 @@ impl Position {
 pub struct BatchResult {
     /// Mean cross-entropy in nats.
     pub loss: f64,
-    /// Examples whose largest logit was their label's, dropout on.
+    /// Examples whose largest logit was their largest target, dropout on.
     pub correct: usize,
+}
+
+/// A batch: pictures, and what is wanted of each.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// `[n, s, s, 3]` in 0..1.
+    pub pixels: &'a [f32],
+    /// `[n, classes]`: each row has the probability of each class, times the example's weight.
+    pub targets: &'a [f32],
 }
 
 /// The buffers of a training pass and, after it, the gradients.
 #[derive(Debug)]
 pub struct Workspace {
-    batch: usize,
-    /// Per variable, in the network's order.
+    /// Per variable, in the network's order; in place of a running statistic's the batch's own.
     pub gradients: Vec<Vec<f32>>,
-    /// Per layer with weights: its output for the batch, dropout applied.
-    outputs: Vec<Vec<f32>>,
-    /// The gradient on its way down through the dense layers, and a buffer for the next.
-    descending: (Vec<f32>, Vec<f32>),
-    /// Per convolution: its winners for the batch.
-    winners: Vec<Vec<u8>>,
-    chunks: Vec<Chunk>,
+    /// Per node: its result for the batch, and its gradient. The picture has neither.
+    values: Vec<Vec<f32>>,
+    slopes: Slopes,
+    kept: Vec<Kept>,
+    partials: Partials,
 }
 
-/// What one chunk of examples accumulates, and its scratch memory.
+/// What a node's forward pass keeps for its backward pass besides its result.
 #[derive(Debug, Default)]
-struct Chunk {
-    sums: Vec<(Vec<f32>, Vec<f32>)>,
-    upper: Vec<f32>,
-    lower: Vec<f32>,
-    scratch: Scratch,
+enum Kept {
+    #[default]
+    Nothing,
+    /// Which input of each pool won.
+    Winners(Vec<u8>),
+    /// What a batch normalisation found.
+    Statistics(Statistics),
+}
+
+/// The gradients of the nodes' results; one that is no longer needed lends its memory to the next.
+#[derive(Debug, Default)]
+struct Slopes {
+    of_node: Vec<Option<Vec<f32>>>,
+    free: Vec<Vec<f32>>,
+}
+
+impl Slopes {
+    /// A buffer of at least `len` numbers, whose content is any.
+    fn buffer(&mut self, len: usize) -> Vec<f32> {
+        let fitting = self.free.iter().enumerate().filter(|(_, buffer)| buffer.len() >= len);
+        let smallest = fitting.min_by_key(|(_, buffer)| buffer.len()).map(|(at, _)| at);
+        smallest.map_or_else(|| vec![0.0; len], |at| self.free.swap_remove(at))
+    }
+}
+
+/// Memory of one group of pictures.
+#[derive(Debug, Default)]
+struct Scratch {
+    conv: conv::Scratch,
+    convolution: convolution::Scratch,
 }
 
 impl Workspace {
     /// Buffers for batches of up to `batch` examples.
     pub fn new(network: &Network, batch: usize) -> Self {
-        let (mut outputs, mut winners, mut sums) = (Vec::new(), Vec::new(), Vec::new());
-        for layer in &network.layers {
-            match layer {
-                Layer::Dropout { .. } => {}
-                Layer::Dense { shape, .. } => outputs.push(vec![0.0; batch * shape.outputs]),
-                Layer::Conv(shape) => {
-                    outputs.push(vec![0.0; batch * shape.output_len()]);
-                    winners.push(vec![0; batch * shape.output_len()]);
-                    sums.push((vec![0.0; shape.weight_len()], vec![0.0; shape.output_maps]));
-                }
+        let nodes = &network.nodes;
+        let values = nodes.iter().map(|node| match node.layer {
+            Layer::Picture => Vec::new(),
+            _ => vec![0.0; batch * node.output.len()],
+        });
+        let kept = nodes.iter().map(|node| match node.layer {
+            Layer::ConvPool(_) | Layer::MaxPool => {
+                Kept::Winners(vec![0; batch * node.output.len()])
             }
-        }
-        let chunk = |_| Chunk { sums: sums.clone(), ..Chunk::default() };
+            _ => Kept::Nothing,
+        });
         Self {
-            batch,
             gradients: network.variables.iter().map(|v| vec![0.0; v.data.len()]).collect(),
-            outputs,
-            descending: (Vec::new(), Vec::new()),
-            winners,
-            chunks: (0..batch.div_ceil(CHUNK)).map(chunk).collect(),
+            values: values.collect(),
+            kept: kept.collect(),
+            slopes: Slopes::default(),
+            partials: Partials::default(),
         }
     }
 
-    /// Runs a batch `pixels [n, s, s, 3]` and leaves the gradients of its mean loss in
-    /// [`Workspace::gradients`]. The result does not depend on the number of threads.
+    /// Runs a batch and leaves the gradients of its mean loss in [`Workspace::gradients`]. The
+    /// result does not depend on the number of threads.
     ///
     /// # Panics
     /// When the batch is larger than the workspace.
-    pub fn run(
-        &mut self,
-        network: &Network,
-        pixels: &[f32],
-        labels: &[u32],
-        position: Position,
-    ) -> BatchResult {
-        self.forward_convolutions(network, pixels, position);
-        let count = labels.len();
-        let logits = self.forward_dense(network, count, position);
-        let classes = network.architecture.classes;
-        let rows = logits.chunks_exact(classes).zip(labels);
-        let sum: f64 = rows.clone().map(|(row, label)| loss::cross_entropy(row, *label)).sum();
-        let correct = rows.filter(|(row, label)| loss::best_class(row) == **label).count();
-        self.descending.0 = logits;
-        loss::gradient(&mut self.descending.0, labels);
-        self.backward_dense(network, count, position);
-        self.backward_convolutions(network, pixels, position);
+    pub fn run(&mut self, network: &Network, batch: Batch<'_>, position: Position) -> BatchResult {
+        let (classes, last) = (network.architecture.classes, network.nodes.len() - 1);
+        let count = batch.targets.len() / classes;
+        self.slopes.of_node.clear();
+        self.slopes.of_node.resize(last + 1, None);
+        for at in 1..=last {
+            self.forward(network, at, batch.pixels, position);
+        }
+        let logits = &self.values[last][..count * classes];
+        let rows = logits.chunks_exact(classes).zip(batch.targets.chunks_exact(classes));
+        let sum: f64 = rows.clone().map(|(row, target)| loss::cross_entropy(row, target)).sum();
+        let best = |row: &[f32]| loss::best_class(row);
+        let correct = rows.filter(|(row, target)| best(row) == best(target)).count();
+        let mut slope = logits.to_vec();
+        loss::gradient(&mut slope, batch.targets, classes);
+        self.slopes.of_node[last] = Some(slope);
+        for at in (1..=last).rev() {
+            self.backward(network, at, batch.pixels, position);
+        }
         BatchResult { loss: sum / count as f64, correct }
-    }
-}
-
-fn as_conv(layer: &Layer) -> Option<&ConvShape> {
-    match layer {
-        Layer::Conv(shape) => Some(shape),
-        _ => None,
     }
 }
 

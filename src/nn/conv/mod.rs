@@ -85,7 +85,7 @@ pub struct Scratch {
 }
 
 /// The first `len` numbers of a buffer that grows when it is too short.
-fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+pub(crate) fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len {
         buffer.resize(len, 0.0);
     }

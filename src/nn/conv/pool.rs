@@ -3,67 +3,19 @@
 //! One portable body is compiled for AVX-512, AVX2 and the baseline; it contains no operation that
 //! a compiler may contract, so all three give the same bits.
 
+use crate::nn::isa::{Isa, on_each_isa};
+
 /// The winner of an output that `ReLU` cut off: it passes no gradient.
 pub const DEAD: u8 = 4;
 
 /// Channels worked on at a time; a whole number of vectors on every instruction set.
 const LANES: usize = 16;
 
-/// Which compiled body runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Isa {
-    /// Whatever the target's baseline offers.
-    Portable,
-    /// 256-bit vectors.
-    Avx2,
-    /// 512-bit vectors.
-    Avx512,
-}
-
-impl Isa {
-    /// The widest that this processor has.
-    pub(super) fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512vl")
-            {
-                return Self::Avx512;
-            }
-            if is_x86_feature_detected!("avx2") {
-                return Self::Avx2;
-            }
-        }
-        Self::Portable
-    }
-}
-
 /// Pools two convolution rows (each `[width, maps]`) into `output` and `winners`
 /// (`[pooled_width, maps]`): the largest of four, first one on ties, plus bias, cut at zero.
 /// A sum that is not a number stays one.
 pub(super) fn pool(rows: (&[f32], &[f32]), bias: &[f32], output: &mut [f32], winners: &mut [u8]) {
     pool_on(Isa::detect(), rows, bias, (output, winners));
-}
-
-/// [`pool`] on a chosen instruction set, which the processor must have.
-pub(super) fn pool_on(
-    isa: Isa,
-    rows: (&[f32], &[f32]),
-    bias: &[f32],
-    (output, winners): (&mut [f32], &mut [u8]),
-) {
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        #[expect(unsafe_code, reason = "calls a body compiled for AVX-512")]
-        // SAFETY: this variant comes from `Isa::detect`, which saw the features.
-        Isa::Avx512 => unsafe { pool_avx512(rows, bias, output, winners) },
-        #[cfg(target_arch = "x86_64")]
-        #[expect(unsafe_code, reason = "calls a body compiled for AVX2")]
-        // SAFETY: this variant comes from `Isa::detect`, which saw the feature.
-        Isa::Avx2 => unsafe { pool_avx2(rows, bias, output, winners) },
-        _ => pool_body(rows, bias, output, winners),
-    }
 }
 
 /// Writes the gradient of two convolution rows from that of the pooled row: each gradient goes to
@@ -77,64 +29,21 @@ pub(super) fn unpool(
     unpool_on(Isa::detect(), (gradient, winners), maps, rows);
 }
 
-/// [`unpool`] on a chosen instruction set, which the processor must have.
-pub(super) fn unpool_on(
-    isa: Isa,
-    pooled: (&[f32], &[u8]),
-    maps: usize,
-    rows: (&mut [f32], &mut [f32]),
-) {
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        #[expect(unsafe_code, reason = "calls a body compiled for AVX-512")]
-        // SAFETY: this variant comes from `Isa::detect`, which saw the features.
-        Isa::Avx512 => unsafe { unpool_avx512(pooled, maps, rows) },
-        #[cfg(target_arch = "x86_64")]
-        #[expect(unsafe_code, reason = "calls a body compiled for AVX2")]
-        // SAFETY: this variant comes from `Isa::detect`, which saw the feature.
-        Isa::Avx2 => unsafe { unpool_avx2(pooled, maps, rows) },
-        _ => unpool_body(pooled, maps, rows),
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn pool_avx512(rows: (&[f32], &[f32]), bias: &[f32], output: &mut [f32], winners: &mut [u8]) {
-    pool_body(rows, bias, output, winners);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn pool_avx2(rows: (&[f32], &[f32]), bias: &[f32], output: &mut [f32], winners: &mut [u8]) {
-    pool_body(rows, bias, output, winners);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn unpool_avx512(pooled: (&[f32], &[u8]), maps: usize, rows: (&mut [f32], &mut [f32])) {
-    unpool_body(pooled, maps, rows);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn unpool_avx2(pooled: (&[f32], &[u8]), maps: usize, rows: (&mut [f32], &mut [f32])) {
-    unpool_body(pooled, maps, rows);
-}
-
-#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
-#[inline(always)]
-fn pool_body(rows: (&[f32], &[f32]), bias: &[f32], output: &mut [f32], winners: &mut [u8]) {
-    let maps = bias.len();
-    let pixels = rows.0.chunks_exact(2 * maps).zip(rows.1.chunks_exact(2 * maps));
-    let outputs = output.chunks_exact_mut(maps).zip(winners.chunks_exact_mut(maps));
-    for ((top, bottom), (output, winners)) in pixels.zip(outputs) {
-        let four = (top.split_at(maps), bottom.split_at(maps));
-        let whole = maps - maps % LANES;
-        for at in (0..whole).step_by(LANES) {
-            pool_lanes::<LANES>(four, bias, at, (output, winners));
-        }
-        for at in whole..maps {
-            pool_lanes::<1>(four, bias, at, (output, winners));
+on_each_isa! {
+    /// [`pool`] on a chosen instruction set.
+    fn pool_on(rows: (&[f32], &[f32]), bias: &[f32], into: (&mut [f32], &mut [u8])) {
+        let maps = bias.len();
+        let pixels = rows.0.chunks_exact(2 * maps).zip(rows.1.chunks_exact(2 * maps));
+        let outputs = into.0.chunks_exact_mut(maps).zip(into.1.chunks_exact_mut(maps));
+        for ((top, bottom), (output, winners)) in pixels.zip(outputs) {
+            let four = (top.split_at(maps), bottom.split_at(maps));
+            let whole = maps - maps % LANES;
+            for at in (0..whole).step_by(LANES) {
+                pool_lanes::<LANES>(four, bias, at, (output, winners));
+            }
+            for at in whole..maps {
+                pool_lanes::<1>(four, bias, at, (output, winners));
+            }
         }
     }
 }
@@ -171,22 +80,24 @@ fn pool_lanes<const N: usize>(
     }
 }
 
-#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
-#[inline(always)]
-fn unpool_body(pooled: (&[f32], &[u8]), maps: usize, (upper, lower): (&mut [f32], &mut [f32])) {
-    let used = pooled.0.len() * 2;
-    upper[used..].fill(0.0);
-    lower[used..].fill(0.0);
-    let gradients = pooled.0.chunks_exact(maps).zip(pooled.1.chunks_exact(maps));
-    let pixels = upper[..used].chunks_exact_mut(2 * maps);
-    let pixels = pixels.zip(lower[..used].chunks_exact_mut(2 * maps));
-    for ((gradient, winners), (top, bottom)) in gradients.zip(pixels) {
-        let (a, b) = top.split_at_mut(maps);
-        let (c, d) = bottom.split_at_mut(maps);
-        for (number, target) in [a, b, c, d].into_iter().enumerate() {
-            let sources = gradient.iter().zip(winners);
-            for (slot, (value, winner)) in target.iter_mut().zip(sources) {
-                *slot = if *winner == number as u8 { *value } else { 0.0 };
+on_each_isa! {
+    /// [`unpool`] on a chosen instruction set.
+    fn unpool_on(pooled: (&[f32], &[u8]), maps: usize, rows: (&mut [f32], &mut [f32])) {
+        let (upper, lower) = rows;
+        let used = pooled.0.len() * 2;
+        upper[used..].fill(0.0);
+        lower[used..].fill(0.0);
+        let gradients = pooled.0.chunks_exact(maps).zip(pooled.1.chunks_exact(maps));
+        let pixels = upper[..used].chunks_exact_mut(2 * maps);
+        let pixels = pixels.zip(lower[..used].chunks_exact_mut(2 * maps));
+        for ((gradient, winners), (top, bottom)) in gradients.zip(pixels) {
+            let (a, b) = top.split_at_mut(maps);
+            let (c, d) = bottom.split_at_mut(maps);
+            for (number, target) in [a, b, c, d].into_iter().enumerate() {
+                let sources = gradient.iter().zip(winners);
+                for (slot, (value, winner)) in target.iter_mut().zip(sources) {
+                    *slot = if *winner == number as u8 { *value } else { 0.0 };
+                }
             }
         }
     }
@@ -210,14 +121,6 @@ mod tests {
         (0..len).map(|_| (stream.between(-4.0, 4.0)).round() / 2.0).collect()
     }
 
-    fn paths() -> Vec<Isa> {
-        match Isa::detect() {
-            Isa::Avx512 => vec![Isa::Avx2, Isa::Avx512],
-            Isa::Avx2 => vec![Isa::Avx2],
-            Isa::Portable => vec![],
-        }
-    }
-
     #[test]
     fn every_instruction_set_pools_to_the_same_bits() {
         for (width, maps) in [(4, 1), (7, 16), (9, 20), (12, 64), (5, 33)] {
@@ -231,7 +134,7 @@ mod tests {
                 unpool_on(isa, (&output, &winners), maps, (&mut upper, &mut lower));
                 (output, winners, upper, lower)
             };
-            for isa in paths() {
+            for isa in Isa::all() {
                 assert!(run(isa) == run(Isa::Portable), "{isa:?} {width} {maps}");
             }
         }

@@ -5,19 +5,24 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::{BatchProgress, EpochSummary, Observer, Trainer, TrainingError};
-use crate::model::gradient::{BatchResult, Position};
-use crate::nn::adam::Adam;
+use crate::model::architecture::Role;
+use crate::model::gradient::{self, BatchResult, Position};
+use crate::nn::batch_norm::MOMENTUM;
+use crate::nn::optimizer::Step;
 use crate::nn::rng::{Purpose, Stream};
 use crate::training::augmentation::Change;
 use crate::training::image_set::ImageSet;
 use crate::training::metrics::Evaluation;
+use crate::training::objective::Objective;
+use crate::training::optimization::Progress;
 use crate::training::recipe::Augment;
 
 /// A batch ready for the network.
 #[derive(Default)]
 struct Batch {
     pixels: Vec<f32>,
-    labels: Vec<u32>,
+    /// A row per picture, as the loss wants them.
+    targets: Vec<f32>,
 }
 
 /// Where an epoch's batches come from.
@@ -26,6 +31,8 @@ struct Source<'a> {
     augment: Augment,
     seed: u64,
     epoch: u64,
+    classes: usize,
+    objective: Objective,
 }
 
 impl Source<'_> {
@@ -37,11 +44,13 @@ impl Source<'_> {
     }
 
     fn fill(&self, batch: &mut Batch, examples: &[u32]) {
-        let size = self.set.size();
-        batch.labels.clear();
-        batch.labels.extend(examples.iter().map(|index| self.set.labels()[*index as usize]));
-        batch.pixels.resize(examples.len() * size * size * 3, 0.0);
-        let pictures = batch.pixels.par_chunks_exact_mut(size * size * 3).zip(examples);
+        let (size, length) = (self.set.size(), self.set.input_len());
+        batch.targets.resize(examples.len() * self.classes, 0.0);
+        for (row, index) in batch.targets.chunks_exact_mut(self.classes).zip(examples) {
+            Objective::certain(self.set.labels()[*index as usize], row);
+        }
+        batch.pixels.resize(examples.len() * length, 0.0);
+        let pictures = batch.pixels.par_chunks_exact_mut(length).zip(examples);
         pictures.for_each(|(target, index)| {
             if self.augment == Augment::NONE {
                 self.set.fill(*index as usize, target);
@@ -50,6 +59,7 @@ impl Source<'_> {
                 change.apply(self.set.picture(*index as usize), size, target);
             }
         });
+        self.objective.finish(&mut batch.targets);
     }
 }
 
@@ -64,7 +74,7 @@ impl Trainer {
         let start = Instant::now();
         let epoch = self.state.epoch + 1;
         self.inside_epoch = true;
-        let correct = self.run_batches(train, observer)?;
+        let (correct, rate) = self.run_batches(train, observer)?;
         let evaluate = |set| Evaluation::of(&self.state.network, set);
         let (trained, tested) = (evaluate(train), evaluate(test));
         let mut weights = self.state.network.variables().iter().flat_map(|v| &v.data);
@@ -82,26 +92,33 @@ impl Trainer {
             test_accuracy: tested.accuracy,
             test_loss: tested.loss,
             seconds: start.elapsed().as_secs_f64(),
+            learning_rate: Some(rate),
         };
         Ok((summary, (trained, tested)))
     }
 
-    /// All batches of the next epoch; gives the number of right answers on the way.
+    /// All batches of the next epoch; gives the number of right answers on the way and the
+    /// last learning rate.
     fn run_batches(
         &mut self,
         train: &ImageSet,
         observer: &mut dyn Observer,
-    ) -> Result<usize, TrainingError> {
+    ) -> Result<(usize, f64), TrainingError> {
         let epoch = self.state.epoch + 1;
         let recipe = &self.setup.recipe;
         let (epochs, size) = (recipe.epochs, recipe.batch_size as usize);
         let (augment, seed) = (recipe.augment, self.setup.seed);
-        let source = Source { set: train, augment, seed, epoch: u64::from(epoch) };
+        let classes = self.setup.classes;
+        let objective =
+            Objective::new(classes, recipe.label_smoothing, &recipe.class_weights, train.labels());
+        let (schedule, base) = (recipe.schedule, recipe.learning_rate);
+        let source =
+            Source { set: train, augment, seed, epoch: u64::from(epoch), classes, objective };
         let order = source.order();
         let parts: Vec<&[u32]> = order.chunks(size).collect();
         let (mut current, mut next) = (Batch::default(), Batch::default());
         source.fill(&mut current, parts[0]);
-        let mut correct = 0;
+        let (mut correct, mut rate) = (0, base);
         for at in 0..parts.len() {
             let example = (at * size) as u64;
             let position = Position { seed, epoch: u64::from(epoch), example };
@@ -110,7 +127,9 @@ impl Trainer {
                     source.fill(&mut next, part);
                 }
             };
-            let (result, ()) = rayon::join(|| self.step(&current, position), prepare);
+            let done = Progress { epochs, epoch: epoch - 1, batch: at, batches: parts.len() };
+            rate = base * schedule.factor(done);
+            let (result, ()) = rayon::join(|| self.step(&current, position, rate), prepare);
             if !result.loss.is_finite() {
                 return Err(TrainingError::NonFiniteLoss { epoch, step: self.state.step });
             }
@@ -121,19 +140,29 @@ impl Trainer {
                 return Err(TrainingError::Cancelled);
             }
         }
-        Ok(correct)
+        Ok((correct, rate))
     }
 
     /// One batch: gradients, then the optimiser's update.
-    fn step(&mut self, batch: &Batch, position: Position) -> BatchResult {
+    fn step(&mut self, batch: &Batch, position: Position, rate: f64) -> BatchResult {
         let state = &mut self.state;
-        let result = self.workspace.run(&state.network, &batch.pixels, &batch.labels, position);
+        let input = gradient::Batch { pixels: &batch.pixels, targets: &batch.targets };
+        let result = self.workspace.run(&state.network, input, position);
         state.step += 1;
         if result.loss.is_finite() {
-            let adam = Adam::at(state.step, self.setup.recipe.learning_rate);
+            let step = Step::new(self.setup.recipe.optimizer.rule(), state.step, rate);
+            let roles = state.network.roles().to_vec();
             let variables = state.network.variables_mut().iter_mut().zip(&mut state.moments);
-            for ((variable, moments), gradient) in variables.zip(&self.workspace.gradients) {
-                adam.update(&mut variable.data, moments, gradient);
+            let variables = variables.zip(&self.workspace.gradients).zip(roles);
+            for (((variable, moments), gradient), role) in variables {
+                if role.is_trained() {
+                    let decays = matches!(role, Role::Weight(_));
+                    step.update(&mut variable.data, moments, gradient, decays);
+                } else {
+                    for (running, found) in variable.data.iter_mut().zip(gradient) {
+                        *running = MOMENTUM * *running + (1.0 - MOMENTUM) * found;
+                    }
+                }
             }
         }
         result

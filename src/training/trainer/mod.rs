@@ -14,11 +14,12 @@ use super::checkpoint::{CheckpointError, State};
 use super::image_set::ImageSet;
 use super::metrics::Evaluation;
 use super::recipe::Recipe;
-use crate::model::architecture::FieldError;
+use super::stopping::Best;
+use crate::model::architecture::{Family, FieldError};
 use crate::model::gradient::Workspace;
 use crate::model::network::Network;
-use crate::nn::adam::Moments;
 use crate::nn::init::Initializer;
+use crate::nn::optimizer::Moments;
 
 /// Everything but the pictures that decides a run's result.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,6 +51,9 @@ pub struct EpochSummary {
     pub test_loss: f64,
     /// Wall-clock seconds, evaluation included.
     pub seconds: f64,
+    /// The optimiser's step size at the end of the epoch; `None` where it was not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
 }
 
 /// How far a run is.
@@ -92,6 +96,10 @@ pub struct Outcome {
     pub train: Evaluation,
     /// The final network on the test pictures.
     pub test: Evaluation,
+    /// The epoch whose weights the final network has.
+    pub best_epoch: u32,
+    /// Whether the run ended before its last epoch because it no longer got better.
+    pub stopped_early: bool,
 }
 
 /// Why a run ended without a result.
@@ -148,13 +156,21 @@ impl Trainer {
     /// # Errors
     /// [`TrainingError::Recipe`] when the recipe or the number of classes breaks a rule.
     pub fn new(setup: Setup) -> Result<Self, TrainingError> {
-        setup.recipe.validate().map_err(TrainingError::Recipe)?;
+        setup.recipe.validate_for(setup.classes).map_err(TrainingError::Recipe)?;
         let architecture = setup.recipe.architecture(setup.classes);
-        architecture.check().map_err(TrainingError::Recipe)?;
-        let network = Network::new(&architecture, Initializer::GlorotUniform, setup.seed);
-        let moments = network.variables().iter().map(|v| Moments::zeros(v.data.len())).collect();
+        // Glorot's limits are the original study's; He's are made for deep networks of `ReLU`s.
+        let initializer = match architecture.family {
+            Family::Plain | Family::MobilenetV4Small => Initializer::GlorotUniform,
+            Family::Residual => Initializer::HeUniform,
+        };
+        let network = Network::new(&architecture, initializer, setup.seed);
+        let rule = setup.recipe.optimizer.rule();
+        let moments = network.variables().iter().zip(network.roles()).map(|(variable, role)| {
+            if role.is_trained() { rule.moments(variable.data.len()) } else { Moments::default() }
+        });
+        let moments = moments.collect();
         let workspace = Workspace::new(&network, setup.recipe.batch_size as usize);
-        let state = State { network, moments, epoch: 0, step: 0 };
+        let state = State { network, moments, epoch: 0, step: 0, best: None };
         Ok(Self { setup, state, workspace, inside_epoch: false })
     }
 
@@ -164,8 +180,7 @@ impl Trainer {
     /// [`TrainingError::Checkpoint`] when the bytes are broken or belong to another run.
     pub fn resume(setup: Setup, checkpoint: &[u8]) -> Result<Self, TrainingError> {
         let mut trainer = Self::new(setup)?;
-        let network = trainer.state.network.clone();
-        trainer.state = State::open(checkpoint, &trainer.setup, network)?;
+        trainer.state = trainer.state.open(checkpoint, &trainer.setup)?;
         Ok(trainer)
     }
 
@@ -205,8 +220,9 @@ impl Trainer {
             return Err(TrainingError::Cancelled);
         }
         let (mut epochs, mut last) = (Vec::new(), None);
-        while self.state.epoch < self.setup.recipe.epochs {
+        while self.state.epoch < self.setup.recipe.epochs && !self.has_waited() {
             let (summary, evaluations) = self.run_epoch(train, test, observer)?;
+            self.remember(summary.test_loss);
             let flow = observer.epoch(&summary, self);
             epochs.push(summary);
             last = Some(evaluations);
@@ -214,9 +230,43 @@ impl Trainer {
                 return Err(TrainingError::Cancelled);
             }
         }
+        let best_epoch = self.restore();
+        let last = last.filter(|_| best_epoch == self.state.epoch);
         let evaluate = |set| Evaluation::of(&self.state.network, set);
         let (train, test) = last.unwrap_or_else(|| (evaluate(train), evaluate(test)));
-        Ok(Outcome { epochs, train, test })
+        let stopped_early = self.state.epoch < self.setup.recipe.epochs;
+        Ok(Outcome { epochs, train, test, best_epoch, stopped_early })
+    }
+
+    /// Whether the last better epoch lies as far back as the recipe is patient.
+    fn has_waited(&self) -> bool {
+        let patience = self.setup.recipe.early_stopping.map(|stopping| stopping.patience);
+        let best = self.state.best.as_ref().map(|best| best.epoch);
+        patience.zip(best).is_some_and(|(patience, best)| self.state.epoch - best >= patience)
+    }
+
+    /// Keeps what early stopping needs of the epoch that has just ended.
+    fn remember(&mut self, loss: f64) {
+        let Some(stopping) = self.setup.recipe.early_stopping else { return };
+        let best = self.state.best.as_ref();
+        if best.is_none_or(|best| best.beaten_by(loss, stopping.min_delta)) {
+            let data = || self.state.network.variables().iter().map(|v| v.data.clone()).collect();
+            let variables = stopping.restore_best.then(data);
+            self.state.best = Some(Best { epoch: self.state.epoch, loss, variables });
+        }
+    }
+
+    /// Puts the best epoch's weights back, where the recipe asks for it; gives the epoch whose
+    /// weights the network then has.
+    fn restore(&mut self) -> u32 {
+        let State { network, best, epoch, .. } = &mut self.state;
+        let Some(Best { epoch: best_epoch, variables: Some(variables), .. }) = best else {
+            return *epoch;
+        };
+        for (variable, data) in network.variables_mut().iter_mut().zip(variables) {
+            variable.data.clone_from(data);
+        }
+        *best_epoch
     }
 
     fn check(&self, set: &ImageSet, name: &str) -> Result<(), TrainingError> {
@@ -225,6 +275,10 @@ impl Trainer {
             format!("there are no {name} pictures")
         } else if set.size() != size {
             format!("the {name} pictures have size {}, not {size}", set.size())
+        } else if set.input_len() != self.state.network.architecture().input_len() {
+            format!(
+                "the network takes features where the {name} set has pixels, or the other way round"
+            )
         } else if set.labels().iter().any(|label| *label as usize >= self.setup.classes) {
             format!("a {name} picture's label is not one of {} classes", self.setup.classes)
         } else {

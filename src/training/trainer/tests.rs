@@ -3,12 +3,19 @@
 use super::*;
 use crate::model::bundle::sha256;
 use crate::model::weights_file::FileError;
+use crate::nn::backbone::tests::formula_backbone;
 use crate::nn::rng::{Purpose, Stream};
+use crate::training::preset::mobilenet_v4_small;
 use crate::training::recipe::Augment;
+use crate::training::stopping::EarlyStopping;
 
 /// Noise with a bright half: left for class 0, right for class 1.
 fn halves(count: usize, seed: u64) -> ImageSet {
-    let size = 12;
+    halves_of(12, count, seed)
+}
+
+/// [`halves`] of another size.
+fn halves_of(size: usize, count: usize, seed: u64) -> ImageSet {
     let mut stream = Stream::new(seed, Purpose::Initial, 0, 0);
     let labels: Vec<u32> = (0..count as u32).map(|index| index % 2).collect();
     let mut pixels = Vec::new();
@@ -112,6 +119,71 @@ fn a_resumed_run_ends_in_the_same_bits_as_an_undisturbed_one_on_any_threads() {
     assert_ne!(weights_digest(&trainer), undisturbed.0);
 }
 
+/// A small residual network with everything that a checkpoint must carry.
+fn residual() -> Setup {
+    let text = r#"{"preset": "modern", "conv": [4, 6], "image_size": 12, "epochs": 4, "batch_size": 7,
+        "schedule": {"kind": "cosine", "warmup_epochs": 1}, "class_weights": "balanced",
+        "early_stopping": {"patience": 2}}"#;
+    Setup { recipe: serde_json::from_str(text).unwrap(), ..setup() }
+}
+
+#[test]
+fn batch_norm_optimizer_and_best_weights_survive_a_checkpoint_on_any_threads() {
+    let (train, test) = (halves(30, 1), halves(10, 2));
+    let optimizers = [r#""adamw""#, r#"{"kind": "rmsprop", "momentum": 0.5}"#, r#""sgd""#];
+    for optimizer in optimizers {
+        let setup = || {
+            let mut setup = residual();
+            setup.recipe.optimizer = serde_json::from_str(optimizer).unwrap();
+            setup
+        };
+        let undisturbed = with_threads(1, || {
+            let mut trainer = Trainer::new(setup()).unwrap();
+            let outcome = trainer.run(&train, &test, &mut ()).unwrap();
+            (weights_digest(&trainer), outcome.test, outcome.best_epoch, trainer.checkpoint())
+        });
+        for threads in 2..5 {
+            let resumed = with_threads(threads, || {
+                let mut stop = Stop { after_epoch: Some(2), ..Stop::default() };
+                Trainer::new(setup()).unwrap().run(&train, &test, &mut stop).unwrap_err();
+                let mut second = Trainer::resume(setup(), &stop.checkpoint.unwrap()).unwrap();
+                let outcome = second.run(&train, &test, &mut ()).unwrap();
+                (weights_digest(&second), outcome.test, outcome.best_epoch, second.checkpoint())
+            });
+            assert!(undisturbed == resumed, "{optimizer}, {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn a_run_that_gets_no_better_stops_and_keeps_its_best_epoch() {
+    let (train, test) = (halves(30, 1), halves(10, 2));
+    let mut setup = setup();
+    let stopping = |patience| EarlyStopping { patience, min_delta: 100.0, restore_best: true };
+    (setup.recipe.epochs, setup.recipe.early_stopping) = (9, Some(stopping(2)));
+    let mut trainer = Trainer::new(setup.clone()).unwrap();
+    let outcome = trainer.run(&train, &test, &mut ()).unwrap();
+    assert_eq!((outcome.epochs.len(), outcome.best_epoch, outcome.stopped_early), (3, 1, true));
+    assert_eq!(outcome.test.loss.to_bits(), outcome.epochs[0].test_loss.to_bits());
+    setup.recipe.early_stopping = None;
+    setup.recipe.epochs = 1;
+    let mut short = Trainer::new(setup).unwrap();
+    short.run(&train, &test, &mut ()).unwrap();
+    assert_eq!(weights_digest(&short), weights_digest(&trainer));
+}
+
+#[test]
+fn a_schedule_sets_the_rate_of_each_epoch() {
+    let mut setup = setup();
+    setup.recipe.schedule = serde_json::from_str(r#"{"kind": "step", "every": 1}"#).unwrap();
+    let mut trainer = Trainer::new(setup).unwrap();
+    let outcome = trainer.run(&halves(10, 1), &halves(10, 2), &mut ()).unwrap();
+    let rates: Vec<_> = outcome.epochs.iter().map(|epoch| epoch.learning_rate.unwrap()).collect();
+    for (rate, expected) in rates.iter().zip([0.01, 0.001, 0.0001]) {
+        assert!((rate / expected - 1.0).abs() < 1e-12, "{rates:?}");
+    }
+}
+
 #[test]
 fn a_run_resumed_after_its_last_epoch_only_evaluates() {
     let (train, test) = (halves(20, 1), halves(10, 2));
@@ -180,4 +252,25 @@ fn pictures_that_do_not_fit_are_refused() {
     }
     let one_class = Setup { classes: 1, ..setup() };
     assert_eq!(Trainer::new(one_class).unwrap_err().code(), "invalid_recipe");
+}
+
+#[test]
+fn layers_over_a_frozen_network_learn_to_tell_two_drawn_classes_apart() {
+    let backbone = formula_backbone();
+    let (train, test) =
+        (halves_of(32, 24, 1).features(&backbone), halves_of(32, 12, 2).features(&backbone));
+    let recipe = Recipe {
+        image_size: 32,
+        epochs: 100,
+        batch_size: 8,
+        learning_rate: 0.003,
+        ..mobilenet_v4_small()
+    };
+    let setup = Setup { recipe, ..setup() };
+    let mut trainer = Trainer::new(setup.clone()).unwrap();
+    let outcome = trainer.run(&train, &test, &mut ()).unwrap();
+    assert!(outcome.test.accuracy >= 0.95, "{:?}", outcome.epochs);
+    let refused =
+        Trainer::new(setup).unwrap().run(&halves_of(32, 4, 1), &halves_of(32, 4, 2), &mut ());
+    assert!(matches!(refused, Err(TrainingError::Data(_))));
 }

@@ -1,0 +1,118 @@
+//! A pretrained network whose features a small head can learn from: `MobileNetV4` (conv, small).
+//!
+//! The network is that of Qin et al. 2024 (<https://arxiv.org/abs/2404.10518>) in the form that timm
+//! trains as `mobilenetv4_conv_small` (3.8 million weights, 0.19 G multiplications at 224×224). It only
+//! evaluates: batch normalisation is folded into the convolutions when the weights are read, and
+//! nothing here has a backward pass.
+
+mod architecture;
+mod depthwise;
+mod forward;
+mod kernel;
+mod product;
+#[cfg(test)]
+pub(crate) mod tests;
+mod weights;
+
+use rayon::prelude::*;
+
+use super::dense::{self, DenseShape};
+use architecture::{End, Step};
+use forward::Scratch;
+use kernel::Kernel;
+use product::Patches;
+pub use weights::{TensorError, read};
+
+/// Numbers in the features of one picture.
+pub const FEATURES: usize = 1280;
+
+/// A picture's rows and columns are a multiple of this.
+pub const STRIDE: usize = 32;
+
+/// The `ImageNet` classes that the classifier knows.
+pub const CLASSES: usize = 1000;
+
+/// Rows and columns of the pictures that the published weights were trained on.
+pub const SIZE: usize = 224;
+
+/// Mean of the training pictures' colours in 0..1 (timm's `IMAGENET_DEFAULT_MEAN`).
+const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+
+/// Deviation of the training pictures' colours (timm's `IMAGENET_DEFAULT_STD`).
+const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
+
+/// `MobileNetV4` (conv, small) with frozen weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backbone {
+    steps: Vec<Step>,
+    head: Kernel,
+    classifier: Kernel,
+}
+
+impl Backbone {
+    /// The network with the tensors that `tensor(name, shape)` gives: timm's names, the shapes of
+    /// `PyTorch` (a convolution's weights are `[outputs, inputs, rows, columns]`).
+    ///
+    /// # Errors
+    /// The first error of `tensor`.
+    pub fn new<E>(
+        mut tensor: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
+    ) -> Result<Self, E> {
+        let steps = architecture::steps(&mut tensor)?;
+        let shape = [FEATURES, architecture::POOLED, 1, 1];
+        let head = Kernel::folded(&mut tensor, "conv_head", "norm_head", shape)?.packed();
+        let classifier = Kernel::linear(&mut tensor, "classifier", [CLASSES, FEATURES])?;
+        Ok(Self { steps, head, classifier })
+    }
+
+    /// Features `[count, 1280]`; `fill(i, picture)` writes picture `i` as `[size, size, 3]` in 0..1.
+    /// A picture's features do not depend on the others.
+    ///
+    /// # Panics
+    /// When `size` is no multiple of 32.
+    pub fn features(
+        &self,
+        size: usize,
+        count: usize,
+        fill: impl Fn(usize, &mut [f32]) + Sync,
+    ) -> Vec<f32> {
+        assert!(size > 0 && size.is_multiple_of(STRIDE), "size must be a multiple of 32");
+        let mut pooled = vec![0.0; count * architecture::POOLED];
+        pooled.par_chunks_mut(architecture::POOLED).enumerate().for_each_init(
+            Scratch::default,
+            |scratch, (index, pooled)| {
+                fill(index, scratch.picture(size));
+                normalize(scratch.picture(size));
+                scratch.run(&self.steps, size, pooled);
+            },
+        );
+        let mut features = vec![0.0; count * FEATURES];
+        let tiles = pooled.par_chunks(product::TILE * architecture::POOLED);
+        tiles.zip(features.par_chunks_mut(product::TILE * FEATURES)).for_each(
+            |(pooled, features)| {
+                let (step, len) = (architecture::POOLED, architecture::POOLED);
+                let patches = Patches { data: pooled, rows: 1, step, len };
+                product::multiply(&self.head, patches, features, End::Relu);
+            },
+        );
+        features
+    }
+
+    /// Logits `[count, 1000]` of features `[count, 1280]`, in the order of the `ImageNet` classes.
+    pub fn logits(&self, features: &[f32]) -> Vec<f32> {
+        let shape = DenseShape { inputs: FEATURES, outputs: CLASSES };
+        let mut logits = vec![0.0; features.len() / FEATURES * CLASSES];
+        let weights = (&self.classifier.weights[..], &self.classifier.bias[..]);
+        dense::evaluate(shape, features, weights, &mut logits, false);
+        logits
+    }
+}
+
+/// Colours as the published weights expect them: (x − mean) / deviation.
+fn normalize(picture: &mut [f32]) {
+    for pixel in picture.as_chunks_mut::<3>().0 {
+        for (value, (mean, deviation)) in pixel.iter_mut().zip(MEAN.into_iter().zip(DEVIATION)) {
+            *value = (*value - mean) / deviation;
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The backward pass of a group of pictures.
+
+use super::forward::{forward, patches};
+use super::unfold::Band;
+use super::{ConvolutionShape, Scratch};
+use crate::nn::conv::grown;
+use crate::nn::gemm::{Into, Matrix, Size, multiply};
+
+/// Where a group's gradients go.
+#[derive(Debug)]
+pub struct Gradients<'a> {
+    /// Added to: `[kernel² · input_maps, output_maps]`.
+    pub weights: &'a mut [f32],
+    /// Added to: `[output_maps]`, where there is a bias.
+    pub bias: Option<&'a mut [f32]>,
+    /// Replaced: `[n, height, width, input_maps]`; `None` where the input is data.
+    pub input: Option<&'a mut [f32]>,
+}
+
+/// What the backward pass starts from.
+#[derive(Debug, Clone, Copy)]
+pub struct Incoming<'a> {
+    /// The inputs `[n, height, width, input_maps]`.
+    pub input: &'a [f32],
+    /// The weights, read only when an input gradient is wanted.
+    pub weights: &'a [f32],
+    /// The gradient of the outputs.
+    pub gradient: &'a [f32],
+}
+
+/// Adds a group's gradients to `into`; runs on the calling thread.
+///
+/// # Panics
+/// When a slice does not have the length that `shape` says.
+pub fn backward(
+    shape: &ConvolutionShape,
+    from: Incoming<'_>,
+    mut into: Gradients<'_>,
+    scratch: &mut Scratch,
+) {
+    let group = from.input.len() / shape.input_len();
+    assert_eq!(from.input.len(), group * shape.input_len(), "input length");
+    assert_eq!(from.gradient.len(), group * shape.output_len(), "gradient length");
+    if let Some(bias) = into.bias {
+        for pixel in from.gradient.chunks_exact(shape.output_maps) {
+            for (sum, value) in bias.iter_mut().zip(pixel) {
+                *sum += value;
+            }
+        }
+    }
+    let folded = shape.stride > 1;
+    if let Some(dx) = into.input.as_deref_mut() {
+        if folded {
+            dx.fill(0.0);
+        } else {
+            spread(shape, from, dx, scratch);
+        }
+    }
+    for band in Band::of(shape, group) {
+        let Scratch { patches: buffer, rows, slopes, .. } = &mut *scratch;
+        let gradient = gather(shape, &band, from.gradient, rows);
+        add_weights(
+            shape,
+            &band,
+            (patches(shape, &band, from.input, buffer), gradient),
+            into.weights,
+        );
+        if let Some(dx) = into.input.as_deref_mut().filter(|_| folded) {
+            fold(shape, &band, (gradient, from.weights), dx, slopes);
+        }
+    }
+}
+
+/// The gradient of a band in the order of its patches: rows, then pictures, then columns.
+fn gather<'a>(
+    shape: &ConvolutionShape,
+    band: &Band,
+    gradient: &'a [f32],
+    buffer: &'a mut Vec<f32>,
+) -> &'a [f32] {
+    let row = shape.output_width() * shape.output_maps;
+    if band.group == 1 {
+        return &gradient[band.rows.start * row..band.rows.end * row];
+    }
+    let rows = grown(buffer, band.pixels(shape) * shape.output_maps);
+    for (at, target) in rows.chunks_exact_mut(row).enumerate() {
+        let (line, picture) = (band.rows.start + at / band.group, at % band.group);
+        target.copy_from_slice(&gradient[picture * shape.output_len() + line * row..][..row]);
+    }
+    rows
+}
+
+/// Weights of each kernel row += patchesᵀ · gradient.
+fn add_weights(
+    shape: &ConvolutionShape,
+    band: &Band,
+    (patches, gradient): (&[f32], &[f32]),
+    weights: &mut [f32],
+) {
+    let size = Size { m: shape.patch_len(), n: shape.output_maps, k: band.pixels(shape) };
+    for (index, weights) in weights.chunks_exact_mut(shape.kernel_row_len()).enumerate() {
+        let patches = &patches[band.kernel_row(shape, index)..];
+        let patches = Matrix::transposed(patches, shape.patch_len());
+        multiply(size, patches, Matrix::by_rows(gradient, shape.output_maps), weights, Into::Add);
+    }
+}
+
+/// With stride 1 the input's gradient is a convolution of the output's with the turned kernel.
+fn spread(shape: &ConvolutionShape, from: Incoming<'_>, dx: &mut [f32], scratch: &mut Scratch) {
+    let turned = ConvolutionShape {
+        height: shape.output_height(),
+        width: shape.output_width(),
+        input_maps: shape.output_maps,
+        output_maps: shape.input_maps,
+        kernel: shape.kernel,
+        stride: 1,
+        padding: shape.kernel - 1 - shape.padding,
+    };
+    let mut weights = std::mem::take(&mut scratch.flipped);
+    turn(shape, from.weights, grown(&mut weights, shape.weight_len()));
+    let kernel = (&weights[..shape.weight_len()], None);
+    forward(&turned, from.gradient, kernel, dx, scratch);
+    scratch.flipped = weights;
+}
+
+/// Writes the kernel upside down, input and output maps exchanged.
+fn turn(shape: &ConvolutionShape, weights: &[f32], turned: &mut [f32]) {
+    let tap = shape.input_maps * shape.output_maps;
+    for (from, to) in weights.chunks_exact(tap).zip(turned.chunks_exact_mut(tap).rev()) {
+        for (input, row) in from.chunks_exact(shape.output_maps).enumerate() {
+            for (output, weight) in row.iter().enumerate() {
+                to[output * shape.input_maps + input] = *weight;
+            }
+        }
+    }
+}
+
+/// With a larger stride the gradient of the patches is computed and added where they lie.
+fn fold(
+    shape: &ConvolutionShape,
+    band: &Band,
+    (gradient, weights): (&[f32], &[f32]),
+    dx: &mut [f32],
+    buffer: &mut Vec<f32>,
+) {
+    let size = Size { m: band.pixels(shape), n: shape.patch_len(), k: shape.output_maps };
+    let slopes = grown(buffer, size.m * size.n);
+    for (index, weights) in weights.chunks_exact(shape.kernel_row_len()).enumerate() {
+        let weights = Matrix::transposed(weights, shape.output_maps);
+        let gradient = Matrix::by_rows(gradient, shape.output_maps);
+        multiply(size, gradient, weights, slopes, Into::Replace);
+        band.fold(shape, index, slopes, dx);
+    }
+}
