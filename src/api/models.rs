@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::blobs::Key;
 use crate::classify::ClassifyError;
 use crate::db::{DatasetId, ModelId};
-use crate::model::{self, Model, ModelFilter};
+use crate::model::{self, Bundle, Model, ModelFilter};
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -27,6 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(list))
         .routes(routes!(get))
         .routes(routes!(file))
+        .routes(routes!(onnx))
         .routes(routes!(activate))
 }
 
@@ -119,6 +120,29 @@ async fn file(
         (header::CACHE_CONTROL, "private, immutable, max-age=31536000".to_owned()),
     ];
     Ok((headers, Body::from(bytes)).into_response())
+}
+
+/// The model as ONNX, for other programs: pictures `[N, 3, s, s]` in 0..1 to probabilities.
+#[utoipa::path(
+    get, path = "/models/{id}/onnx", tag = "models", operation_id = "download_onnx",
+    params(("id" = ModelId, Path, description = "The model")),
+    responses(
+        (status = 200, description = "The file", body = Binary,
+         content_type = "application/octet-stream"),
+        Failures,
+    )
+)]
+async fn onnx(State(app): State<Arc<App>>, Path(id): Path<ModelId>) -> Result<Response, Problem> {
+    let model = load(&app, id).await?;
+    let bytes = app.blobs.get(&Key::Model(model.sha256)).await?;
+    let bytes = bytes.ok_or_else(|| unusable("its file is gone from the blob store".into()))?;
+    let bundle = Bundle::open(&bytes, &model.sha256.to_string());
+    let bundle = bundle.map_err(|error| unusable(error.to_string()))?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{id}.onnx\"")),
+    ];
+    Ok((headers, model::onnx::export(&bundle, &id.to_string())).into_response())
 }
 
 fn unusable(detail: String) -> Problem {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::binary::Binary;
 use super::creation::{Begun, IdempotencyHeader, IdempotencyKey};
 use super::extract::{Json, Path, Query};
 use super::jobs;
@@ -19,12 +20,16 @@ use super::page::{Page, default_limit};
 use super::problem::{Failures, FieldError, Problem};
 use super::snapshots::{MAX_SEED, default_seed};
 use crate::app::App;
+use crate::dataset;
 use crate::db::{DatasetId, SnapshotId, TrainingRunId};
+use crate::model::architecture::Family;
 use crate::queue::{self, JobStatus};
+use crate::snapshot::{self, Snapshot};
 use crate::training::experiment::{self, Experiment};
 use crate::training::grid::{self, Grid, NamedRecipe};
+use crate::training::pictures::Source;
+use crate::training::preview::Preview;
 use crate::training::{self, NewRun, Recipe, RunFilter, TrainingRun};
-use crate::{dataset, snapshot};
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -34,6 +39,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(watch))
         .routes(routes!(cancel))
         .routes(routes!(retry))
+        .routes(routes!(preview))
 }
 
 /// What to train: one run, or with `grid` or `seeds` an experiment of many.
@@ -83,6 +89,10 @@ impl NewTrainingRun {
             };
             Problem::Invalid(errors.into_iter().map(named).collect())
         })?;
+        if recipes.iter().any(|named| named.recipe.family == Family::MobilenetV4Small) {
+            let message = "this service cannot load pretrained weights yet";
+            return Err(Problem::invalid("recipe.family", message));
+        }
         self.seeds.sort_unstable();
         self.seeds.dedup();
         let seeds = match self.seeds.as_slice() {
@@ -138,7 +148,8 @@ async fn create(
         Begun::Replayed(response) => return Ok(response),
     };
     let connection = creation.connection();
-    let pictures = trainable(connection, new.snapshot_id).await?;
+    let snapshot = trainable(connection, new.snapshot_id).await?;
+    let pictures = i64::from(snapshot.counts.train);
     let experiment = match new.experiment() {
         Some(name) => Some(experiment::insert(&mut *connection, new.snapshot_id, &name).await?),
         None => None,
@@ -167,8 +178,8 @@ async fn create(
     creation.answer(StatusCode::ACCEPTED, Some(location), &begun).await
 }
 
-/// The number of training pictures of a snapshot that can be trained on.
-async fn trainable(connection: &mut PgConnection, id: SnapshotId) -> Result<i64, Problem> {
+/// A snapshot that can be trained on.
+async fn trainable(connection: &mut PgConnection, id: SnapshotId) -> Result<Snapshot, Problem> {
     let snapshot = snapshot::find(connection, id).await?.ok_or(Problem::NotFound("snapshot"))?;
     if snapshot.status != JobStatus::Succeeded {
         return Err(Problem::Conflict("snapshot_not_ready", "the snapshot is not frozen".into()));
@@ -177,7 +188,7 @@ async fn trainable(connection: &mut PgConnection, id: SnapshotId) -> Result<i64,
         let detail = format!("{} pictures of the snapshot are gone", snapshot.missing);
         return Err(Problem::Conflict("snapshot_incomplete", detail));
     }
-    Ok(i64::from(snapshot.counts.train))
+    Ok(snapshot)
 }
 
 #[derive(Deserialize, Validate, IntoParams)]
@@ -321,4 +332,69 @@ async fn retry(
         transaction.commit().await?;
     }
     jobs::retried(requeued, load(&app, id).await?)
+}
+
+/// What to show augmented samples of.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewPreview {
+    /// A snapshot that is frozen.
+    #[garde(skip)]
+    snapshot_id: SnapshotId,
+    /// The recipe whose augmentation and picture size are shown.
+    #[serde(default)]
+    #[garde(skip)]
+    recipe: Recipe,
+    /// The seed of a run shows what that run sees.
+    #[serde(default = "default_seed")]
+    #[garde(range(min = 0, max = MAX_SEED))]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64, default = 1)]
+    seed: i64,
+    /// Training pictures to show, each class in turn.
+    #[serde(default = "default_rows")]
+    #[garde(range(min = 1, max = 12))]
+    #[schema(minimum = 1, maximum = 12, default = 6)]
+    rows: u32,
+    /// The picture itself and its samples.
+    #[serde(default = "default_columns")]
+    #[garde(range(min = 2, max = 12))]
+    #[schema(minimum = 2, maximum = 12, default = 8)]
+    columns: u32,
+}
+
+fn default_rows() -> u32 {
+    6
+}
+
+fn default_columns() -> u32 {
+    8
+}
+
+/// A sheet of augmented samples, to look at before training: a row per picture, first the picture itself.
+#[utoipa::path(
+    post, path = "/training-runs/preview", tag = "training runs", operation_id = "preview_augmentation",
+    request_body = NewPreview,
+    responses(
+        (status = 200, description = "The sheet", body = Binary, content_type = "image/png"),
+        Failures,
+    )
+)]
+async fn preview(
+    State(app): State<Arc<App>>,
+    Json { value: new, .. }: Json<NewPreview>,
+) -> Result<Response, Problem> {
+    new.recipe.validate().map_err(|errors| {
+        let named =
+            |e: crate::model::FieldError| FieldError::new(format!("recipe.{}", e.field), e.message);
+        Problem::Invalid(errors.into_iter().map(named).collect())
+    })?;
+    let mut connection = app.pool.acquire().await?;
+    let snapshot = trainable(&mut connection, new.snapshot_id).await?;
+    let members = snapshot::members(&mut *connection, snapshot.id).await?;
+    drop(connection);
+    let source = Source { pool: &app.pool, blobs: &app.blobs, dataset: snapshot.dataset_id };
+    let NewPreview { recipe, seed, rows, columns, .. } = new;
+    let preview = Preview { recipe, seed: seed as u64, rows, columns };
+    let png = preview.png(source, &members).await.map_err(anyhow::Error::from)?;
+    Ok(([(header::CONTENT_TYPE, "image/png")], png).into_response())
 }

@@ -13,12 +13,14 @@ pub async fn insert(
 ) -> sqlx::Result<()> {
     query!(
         "insert into epochs (run_id, epoch, running_accuracy, train_accuracy, train_loss, test_accuracy,
-                             test_loss, seconds)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)
+                             test_loss, seconds, learning_rate)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          on conflict (run_id, epoch) do update
-         set (running_accuracy, train_accuracy, train_loss, test_accuracy, test_loss, seconds)
+         set (running_accuracy, train_accuracy, train_loss, test_accuracy, test_loss, seconds,
+              learning_rate)
              = (excluded.running_accuracy, excluded.train_accuracy, excluded.train_loss,
-                excluded.test_accuracy, excluded.test_loss, excluded.seconds)",
+                excluded.test_accuracy, excluded.test_loss, excluded.seconds,
+                excluded.learning_rate)",
         run as TrainingRunId,
         epoch.epoch as i32,
         epoch.running_accuracy,
@@ -27,6 +29,7 @@ pub async fn insert(
         epoch.test_accuracy,
         epoch.test_loss,
         epoch.seconds,
+        epoch.learning_rate,
     )
     .execute(executor)
     .await?;
@@ -39,7 +42,8 @@ pub async fn list(
     run: TrainingRunId,
 ) -> sqlx::Result<Vec<EpochSummary>> {
     let rows = query!(
-        "select epoch, running_accuracy, train_accuracy, train_loss, test_accuracy, test_loss, seconds
+        "select epoch, running_accuracy, train_accuracy, train_loss, test_accuracy, test_loss, seconds,
+             learning_rate
          from epochs where run_id = $1 order by epoch",
         run as TrainingRunId,
     )
@@ -55,7 +59,7 @@ pub async fn list(
             test_accuracy: row.test_accuracy,
             test_loss: row.test_loss,
             seconds: row.seconds,
-            learning_rate: None,
+            learning_rate: row.learning_rate,
         })
         .collect())
 }

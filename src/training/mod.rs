@@ -16,6 +16,7 @@ pub mod pictures;
 pub mod plot;
 mod prediction;
 pub mod preset;
+pub mod preview;
 pub mod publication;
 pub mod recipe;
 mod run;

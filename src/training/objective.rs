@@ -85,12 +85,6 @@ impl Objective {
         Self { classes, smoothing: smoothing as f32, weights }
     }
 
-    /// Writes one picture's certain class into its row of probabilities.
-    pub fn certain(label: u32, row: &mut [f32]) {
-        row.fill(0.0);
-        row[label as usize] = 1.0;
-    }
-
     /// Turns rows of probabilities, mixed or not, into targets: label smoothing (Szegedy et al.
     /// 2016: (1 − ε) · p + ε / classes), then the weight that the classes give the picture.
     pub fn finish(&self, rows: &mut [f32]) {

@@ -43,6 +43,8 @@ pub struct TrainingRun {
     pub test_accuracy: Option<f64>,
     /// Train minus test accuracy.
     pub gap: Option<f64>,
+    /// The epoch whose weights were kept: the last one, or the best one of early stopping.
+    pub best_epoch: Option<i32>,
     /// What ended the run.
     pub error: Option<JobError>,
     /// When it was asked for.
@@ -69,6 +71,7 @@ struct Row {
     train_accuracy: Option<f64>,
     test_accuracy: Option<f64>,
     gap: Option<f64>,
+    best_epoch: Option<i32>,
     error_code: Option<String>,
     error: Option<String>,
     created_at: DateTime<Utc>,
@@ -94,6 +97,7 @@ impl From<Row> for TrainingRun {
             train_accuracy: row.train_accuracy,
             test_accuracy: row.test_accuracy,
             gap: row.gap,
+            best_epoch: row.best_epoch,
             error: JobError::of(row.error_code, row.error),
             created_at: row.created_at,
             started_at: row.started_at,
@@ -163,7 +167,7 @@ pub async fn list(
                s.dataset_id as "dataset_id: DatasetId", r.status as "status: JobStatus", r.done, r.total,
                (select coalesce(max(e.epoch), 0) from epochs e where e.run_id = r.id) as "epoch!",
                r.recipe as "recipe: Json<Recipe>", r.seed, m.id as "model_id?: ModelId",
-               r.train_accuracy, r.test_accuracy, r.gap, r.error_code, r.error, r.created_at,
+               r.train_accuracy, r.test_accuracy, r.gap, r.best_epoch, r.error_code, r.error, r.created_at,
                r.started_at, r.finished_at
            from training_runs r join snapshots s on s.id = r.snapshot_id
            left join models m on m.training_run_id = r.id
@@ -255,6 +259,8 @@ pub async fn restart(connection: &mut PgConnection, id: TrainingRunId) -> sqlx::
 /// What a run learnt.
 #[derive(Debug, Clone)]
 pub struct Learnt {
+    /// The epoch whose weights were kept.
+    pub best_epoch: u32,
     /// After the last epoch, dropout off, no augmentation; 0 to 1.
     pub train_accuracy: f64,
     /// After the last epoch, on the held-out images; 0 to 1.
@@ -273,11 +279,12 @@ pub async fn finish(
     query!(
         "update training_runs
          set status = 'succeeded', done = total, checkpoint_sha256 = null, train_accuracy = $2,
-             test_accuracy = $3, finished_at = now()
+             test_accuracy = $3, best_epoch = $4, finished_at = now()
          where id = $1",
         id as TrainingRunId,
         learnt.train_accuracy,
         learnt.test_accuracy,
+        learnt.best_epoch as i32,
     )
     .execute(connection)
     .await?;

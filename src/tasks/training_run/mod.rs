@@ -245,6 +245,7 @@ impl TrainingRun {
     ) -> Result<(), TaskError> {
         let Job { id, snapshot, members, setup, .. } = job;
         let learnt = Learnt {
+            best_epoch: outcome.best_epoch,
             train_accuracy: outcome.train.accuracy,
             test_accuracy: outcome.test.accuracy,
             predictions: training::predictions(outcome, &members, setup.classes),

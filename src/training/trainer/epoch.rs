@@ -10,7 +10,7 @@ use crate::model::gradient::{self, BatchResult, Position};
 use crate::nn::batch_norm::MOMENTUM;
 use crate::nn::optimizer::Step;
 use crate::nn::rng::{Purpose, Stream};
-use crate::training::augmentation::Change;
+use crate::training::augmentation::{Change, Mixup, mix};
 use crate::training::image_set::ImageSet;
 use crate::training::metrics::Evaluation;
 use crate::training::objective::Objective;
@@ -43,12 +43,9 @@ impl Source<'_> {
         order
     }
 
-    fn fill(&self, batch: &mut Batch, examples: &[u32]) {
+    /// Makes the epoch's batch number `number` of these examples.
+    fn fill(&self, batch: &mut Batch, number: usize, examples: &[u32]) {
         let (size, length) = (self.set.size(), self.set.input_len());
-        batch.targets.resize(examples.len() * self.classes, 0.0);
-        for (row, index) in batch.targets.chunks_exact_mut(self.classes).zip(examples) {
-            Objective::certain(self.set.labels()[*index as usize], row);
-        }
         batch.pixels.resize(examples.len() * length, 0.0);
         let pictures = batch.pixels.par_chunks_exact_mut(length).zip(examples);
         pictures.for_each(|(target, index)| {
@@ -59,6 +56,11 @@ impl Source<'_> {
                 change.apply(self.set.picture(*index as usize), size, target);
             }
         });
+        let labels = examples.iter().map(|index| self.set.labels()[*index as usize]);
+        let labels: Vec<u32> = labels.collect();
+        let (classes, seed, epoch) = (self.classes, self.seed, self.epoch);
+        let mixup = Mixup { alpha: self.augment.mixup, classes, seed, epoch };
+        batch.targets = mix(&mixup, number as u64, &mut batch.pixels, &labels);
         self.objective.finish(&mut batch.targets);
     }
 }
@@ -117,14 +119,14 @@ impl Trainer {
         let order = source.order();
         let parts: Vec<&[u32]> = order.chunks(size).collect();
         let (mut current, mut next) = (Batch::default(), Batch::default());
-        source.fill(&mut current, parts[0]);
+        source.fill(&mut current, 0, parts[0]);
         let (mut correct, mut rate) = (0, base);
         for at in 0..parts.len() {
             let example = (at * size) as u64;
             let position = Position { seed, epoch: u64::from(epoch), example };
             let prepare = || {
                 if let Some(part) = parts.get(at + 1) {
-                    source.fill(&mut next, part);
+                    source.fill(&mut next, at + 1, part);
                 }
             };
             let done = Progress { epochs, epoch: epoch - 1, batch: at, batches: parts.len() };
