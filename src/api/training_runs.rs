@@ -45,18 +45,19 @@ struct NamedRecipe {
 /// Ready-made recipes.
 #[derive(Serialize, ToSchema)]
 struct Recipes {
-    /// The four networks of the original study.
+    /// The four networks of the original study, and a small one of today.
     items: Vec<NamedRecipe>,
 }
 
-/// Ready-made recipes: the four networks of the original study.
+/// Ready-made recipes: the four networks of the original study, and a small one of today.
 #[utoipa::path(
     get, path = "/recipes", tag = "training runs", operation_id = "list_recipes",
     responses((status = 200, description = "The recipes", body = Recipes), Failures)
 )]
 async fn recipes() -> axum::Json<Recipes> {
     let named = |(name, recipe): (&str, Recipe)| NamedRecipe { name: name.to_owned(), recipe };
-    axum::Json(Recipes { items: training::originals().into_iter().map(named).collect() })
+    let recipes = training::originals().into_iter().chain([("modern", training::modern())]);
+    axum::Json(Recipes { items: recipes.map(named).collect() })
 }
 
 /// What to train.
@@ -92,11 +93,7 @@ async fn create(
     key: IdempotencyKey,
     Json { value: new, body }: Json<NewTrainingRun>,
 ) -> Result<Response, Problem> {
-    new.recipe.validate().map_err(|errors| {
-        let named =
-            |e: crate::model::FieldError| FieldError::new(format!("recipe.{}", e.field), e.message);
-        Problem::Invalid(errors.into_iter().map(named).collect())
-    })?;
+    new.recipe.validate().map_err(invalid)?;
     let mut creation = match key.begin(&app.pool, &body).await? {
         Begun::New(creation) => creation,
         Begun::Replayed(response) => return Ok(response),
@@ -111,6 +108,7 @@ async fn create(
         let detail = format!("{} pictures of the snapshot are gone", snapshot.missing);
         return Err(Problem::Conflict("snapshot_incomplete", detail));
     }
+    new.recipe.validate_for(snapshot.classes.len()).map_err(invalid)?;
     let NewTrainingRun { snapshot_id, recipe, seed } = new;
     let pictures = i64::from(snapshot.counts.train);
     let new = NewRun { snapshot: snapshot_id, recipe, seed, pictures };
@@ -119,6 +117,12 @@ async fn create(
     let created = training::find(&mut *connection, id).await?;
     let created = created.ok_or(Problem::NotFound("training run"))?;
     creation.answer(StatusCode::ACCEPTED, Some(format!("/training-runs/{id}")), &created).await
+}
+
+fn invalid(errors: Vec<crate::model::FieldError>) -> Problem {
+    let named =
+        |e: crate::model::FieldError| FieldError::new(format!("recipe.{}", e.field), e.message);
+    Problem::Invalid(errors.into_iter().map(named).collect())
 }
 
 #[derive(Deserialize, Validate, IntoParams)]
