@@ -27,16 +27,17 @@ struct NamedRecipe {
 /// Ready-made recipes.
 #[derive(Serialize, ToSchema)]
 struct Recipes {
-    /// The four networks of the original study.
+    /// The four networks of the original study, and a small one of today.
     items: Vec<NamedRecipe>,
 }
 
-/// Ready-made recipes: the four networks of the original study.
+/// Ready-made recipes: the four networks of the original study, and a small one of today.
 #[utoipa::path(
     get, path = "/recipes", tag = "training runs", operation_id = "list_recipes",
     responses((status = 200, description = "The recipes", body = Recipes), Failures)
 )]
 async fn recipes() -> axum::Json<Recipes> {
     let named = |(name, recipe): (&str, Recipe)| NamedRecipe { name: name.to_owned(), recipe };
-    axum::Json(Recipes { items: training::originals().into_iter().map(named).collect() })
+    let recipes = training::originals().into_iter().chain([("modern", training::modern())]);
+    axum::Json(Recipes { items: recipes.map(named).collect() })
 }

@@ -81,14 +81,7 @@ impl NewTrainingRun {
         if self.seed.is_some() && !self.seeds.is_empty() {
             return Err(Problem::invalid("seeds", "name one seed or several, not both"));
         }
-        let recipes = grid::combinations(&self.recipe, &self.grid).map_err(|errors| {
-            let named = |e: crate::model::FieldError| {
-                let own = e.field.starts_with("grid");
-                let field = if own { e.field } else { format!("recipe.{}", e.field) };
-                FieldError::new(field, e.message)
-            };
-            Problem::Invalid(errors.into_iter().map(named).collect())
-        })?;
+        let recipes = grid::combinations(&self.recipe, &self.grid).map_err(invalid)?;
         if recipes.iter().any(|named| named.recipe.family == Family::MobilenetV4Small) {
             let message = "this service cannot load pretrained weights yet";
             return Err(Problem::invalid("recipe.family", message));
@@ -149,6 +142,9 @@ async fn create(
     };
     let connection = creation.connection();
     let snapshot = trainable(connection, new.snapshot_id).await?;
+    for named in &recipes {
+        named.recipe.validate_for(snapshot.classes.len()).map_err(invalid)?;
+    }
     let pictures = i64::from(snapshot.counts.train);
     let experiment = match new.experiment() {
         Some(name) => Some(experiment::insert(&mut *connection, new.snapshot_id, &name).await?),
@@ -189,6 +185,16 @@ async fn trainable(connection: &mut PgConnection, id: SnapshotId) -> Result<Snap
         return Err(Problem::Conflict("snapshot_incomplete", detail));
     }
     Ok(snapshot)
+}
+
+/// Errors of a recipe, or of the grid that makes one, as those of the request.
+fn invalid(errors: Vec<crate::model::FieldError>) -> Problem {
+    let named = |e: crate::model::FieldError| {
+        let own = e.field.starts_with("grid");
+        let field = if own { e.field } else { format!("recipe.{}", e.field) };
+        FieldError::new(field, e.message)
+    };
+    Problem::Invalid(errors.into_iter().map(named).collect())
 }
 
 #[derive(Deserialize, Validate, IntoParams)]
@@ -383,11 +389,7 @@ async fn preview(
     State(app): State<Arc<App>>,
     Json { value: new, .. }: Json<NewPreview>,
 ) -> Result<Response, Problem> {
-    new.recipe.validate().map_err(|errors| {
-        let named =
-            |e: crate::model::FieldError| FieldError::new(format!("recipe.{}", e.field), e.message);
-        Problem::Invalid(errors.into_iter().map(named).collect())
-    })?;
+    new.recipe.validate().map_err(invalid)?;
     let mut connection = app.pool.acquire().await?;
     let snapshot = trainable(&mut connection, new.snapshot_id).await?;
     let members = snapshot::members(&mut *connection, snapshot.id).await?;

@@ -139,6 +139,6 @@ pub(crate) mod tests {
             variable.data[0]
         };
         let norm = ["scale", "bias", "mean", "variance"].map(|p| start(&format!("stem_norm.{p}")));
-        assert_eq!(norm, [1.0, 0.0, 0.0, 1.0]);
+        assert_eq!(norm.map(f32::to_bits), [1.0f32, 0.0, 0.0, 1.0].map(f32::to_bits));
     }
 }

@@ -156,13 +156,22 @@ async fn recipes_that_break_a_rule_are_refused_by_field() {
         (json!({"learning_rate": 1e300}), "recipe.learning_rate"),
         (json!({"batch_size": 1e9}), "recipe.batch_size"),
         (json!({"augment": {"zoom": 2}}), "recipe.augment.zoom"),
-        (json!({"optimizer": "sgd"}), "recipe.optimizer"),
+        (json!({"optimizer": "ftrl"}), "recipe.optimizer"),
+        (json!({"optimizer": {"kind": "sgd", "momentum": 1}}), "recipe.optimizer.momentum"),
+        (json!({"schedule": {"kind": "cosine", "every": "day"}}), "recipe.schedule.every"),
+        (
+            json!({"schedule": {"kind": "cosine", "warmup_epochs": 2}}),
+            "recipe.schedule.warmup_epochs",
+        ),
+        (json!({"class_weights": [1, 1, 1, 1, 1]}), "recipe.class_weights"),
+        (json!({"kernel": 4}), "recipe.kernel[0]"),
+        (json!({"preset": "future"}), "recipe.preset"),
     ] {
         let (status, problem) = refused(change).await;
         assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!(field)), "{problem}");
     }
     let (_, recipes) = service.get("/recipes").await;
-    assert_eq!(recipes["items"].as_array().unwrap().len(), 4);
+    assert_eq!(recipes["items"].as_array().unwrap().len(), 5);
 
     let dataset = snapshot["dataset_id"].as_str().unwrap();
     let (_, waiting) = service.post(&format!("/datasets/{dataset}/snapshots"), &json!({})).await;

@@ -84,7 +84,6 @@ pub struct Scratch {
     patches: Vec<f32>,
     rows: Vec<f32>,
     slopes: Vec<f32>,
-    flipped: Vec<f32>,
 }
 
 #[cfg(test)]
