@@ -201,6 +201,8 @@ mod tests {
             epochs: Vec::new(),
             train: evaluation(&[0.9]),
             test: evaluation(test),
+            best_epoch: 1,
+            stopped_early: false,
         };
         let below = unfamiliar_below(&outcome(&sure), 2);
         assert_eq!(sure.iter().filter(|sure| **sure < below).count(), 2);

@@ -18,6 +18,7 @@ fn epoch(number: u32, accuracy: f64) -> EpochSummary {
         test_accuracy: accuracy,
         test_loss: 1.1 - accuracy,
         seconds: 1.0,
+        learning_rate: None,
     }
 }
 
