@@ -28,12 +28,12 @@ pub enum Preset {
 pub fn modern() -> Recipe {
     Recipe {
         family: Family::Residual,
-        conv: vec![32, 64, 128, 256],
+        conv: vec![32, 64, 128, 192],
         batch_norm: true,
         dense: vec![],
         dropout: vec![0.2],
-        image_size: 128,
-        epochs: 40,
+        image_size: 96,
+        epochs: 60,
         optimizer: Optimizer {
             kind: OptimizerKind::AdamW,
             weight_decay: Some(0.05),
