@@ -120,3 +120,20 @@ async fn a_cancelled_experiment_goes_on_when_asked_and_a_bad_grid_is_refused() {
     let (_, page) = service.get("/experiments").await;
     assert_eq!(page["items"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_preview_is_a_sheet_of_the_training_pictures() {
+    let (service, snapshot) = ready().await;
+    let recipe =
+        json!({"image_size": 40, "conv": [4], "augment": {"rotation_degrees": 30, "mixup": 0.2}});
+    let body = json!({"snapshot_id": snapshot["id"], "recipe": recipe, "rows": 3, "columns": 4});
+    let client = reqwest::Client::new();
+    let answer =
+        client.post(service.url("/training-runs/preview")).json(&body).send().await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "image/png");
+    let sheet = image::load_from_memory(&answer.bytes().await.unwrap()).unwrap();
+    assert!(sheet.width() >= 4 * 40 && sheet.height() >= 3 * 40, "{sheet:?}");
+    let bad = json!({"snapshot_id": snapshot["id"], "recipe": {"augment": {"mixup": -1}}});
+    let (status, problem) = service.post("/training-runs/preview", &bad).await;
+    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("recipe.augment.mixup")));
+}
