@@ -47,7 +47,6 @@ pub fn reversed(data: &[f32], [a, b, c]: [usize; 3]) -> Vec<f32> {
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "the numbers are only moved")]
 mod tests {
     use super::*;
 

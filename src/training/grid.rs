@@ -95,7 +95,7 @@ mod tests {
 
     use super::*;
 
-    fn object(value: Value) -> Map<String, Value> {
+    fn object(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
     }
 
@@ -109,7 +109,7 @@ mod tests {
             "conv": [[32, 64], [32, 64, 128]], "dropout": [[0.5], [0.25, 0.5]],
             "augment.zoom": [0.0],
         }));
-        let recipes = combinations(&object(json!({"epochs": 3})), &grid).unwrap();
+        let recipes = combinations(&object(&json!({"epochs": 3})), &grid).unwrap();
         let names: Vec<&str> = recipes.iter().map(|named| named.name.as_str()).collect();
         assert_eq!(
             names,
@@ -127,14 +127,14 @@ mod tests {
 
     #[test]
     fn without_a_grid_there_is_the_one_recipe() {
-        let recipes = combinations(&object(json!({"epochs": 3})), &Grid::new()).unwrap();
+        let recipes = combinations(&object(&json!({"epochs": 3})), &Grid::new()).unwrap();
         assert_eq!((recipes.len(), recipes[0].name.as_str()), (1, ""));
     }
 
     #[test]
     fn what_does_not_fit_is_named() {
         let refused = |written: Value| {
-            let errors = combinations(&object(json!({})), &grid(written)).unwrap_err();
+            let errors = combinations(&object(&json!({})), &grid(written)).unwrap_err();
             errors[0].field.clone()
         };
         assert_eq!(refused(json!({"epochs": [3, 0]})), "epochs");

@@ -102,7 +102,7 @@ impl NewTrainingRun {
 #[serde(untagged)]
 enum Begin {
     /// One run.
-    Run(TrainingRun),
+    Run(Box<TrainingRun>),
     /// A grid of runs.
     Experiment(Experiment),
 }
@@ -156,7 +156,7 @@ async fn create(
         let id = first.ok_or(Problem::NotFound("training run"))?;
         let run = training::find(&mut *connection, id).await?;
         let run = run.ok_or(Problem::NotFound("training run"))?;
-        (format!("/training-runs/{id}"), Begin::Run(run))
+        (format!("/training-runs/{id}"), Begin::Run(Box::new(run)))
     };
     creation.answer(StatusCode::ACCEPTED, Some(location), &begun).await
 }

@@ -38,7 +38,7 @@ pub(crate) fn formula_backbone() -> Backbone {
 }
 
 fn formula_picture(size: usize) -> Vec<f32> {
-    formula("picture", size * size * 3).map(|value| (value + 1.0) / 2.0).collect()
+    formula("picture", size * size * 3).map(|value| value.midpoint(1.0)).collect()
 }
 
 /// The largest difference, in units of the largest expected number.
