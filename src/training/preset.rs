@@ -62,26 +62,54 @@ pub fn mobilenet_v4_small() -> Recipe {
 }
 
 /// A recipe as it is written: what is not there is the preset's.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Written {
+#[schema(as = NewRecipe)]
+pub struct Written {
+    /// Where what is left out comes from.
     #[serde(default)]
+    #[schema(default = "original")]
     preset: Preset,
+    /// How the convolution blocks are built.
     family: Option<Family>,
+    /// Feature maps of each convolution block.
+    #[schema(min_items = 1, max_items = 8)]
     conv: Option<Vec<u32>>,
+    /// Rows and columns of the kernels: 3 or 5, or a list with one of them for each block.
     kernel: Option<Kernels>,
+    /// Whether a batch normalisation stands between each convolution and its `ReLU`.
     batch_norm: Option<bool>,
+    /// Units of each hidden fully connected layer.
+    #[schema(max_items = 4)]
     dense: Option<Vec<u32>>,
+    /// Rate of each dropout layer: the last stands before the output layer, the one before it after
+    /// the convolutions, further ones between convolution blocks from the deepest up.
+    #[schema(max_items = 9)]
     dropout: Option<Vec<f64>>,
+    /// Rows and columns of the network's input.
+    #[schema(minimum = 8, maximum = 512)]
     image_size: Option<u32>,
+    /// Passes over the training pictures.
+    #[schema(minimum = 1, maximum = 10000)]
     epochs: Option<u32>,
+    /// Pictures per step.
+    #[schema(minimum = 1, maximum = 1024)]
     batch_size: Option<u32>,
+    /// How weights are updated; a name alone, as `"adam"`, is taken too.
     optimizer: Option<Optimizer>,
+    /// Step size of the optimiser.
+    #[schema(exclusive_minimum = 0, maximum = 1)]
     learning_rate: Option<f64>,
+    /// How the step size changes; a name alone, as `"cosine"`, is taken too.
     schedule: Option<Schedule>,
+    /// How much each class counts.
     class_weights: Option<ClassWeights>,
+    /// The probability that is spread over all classes alike.
+    #[schema(minimum = 0, exclusive_maximum = 1)]
     label_smoothing: Option<f64>,
+    /// When to end before the last epoch.
     early_stopping: Option<EarlyStopping>,
+    /// Random changes of the training pictures.
     augment: Option<Augment>,
 }
 

@@ -29,3 +29,14 @@ fn every_operation_has_an_id_a_tag_and_a_failure() {
         }
     }
 }
+
+/// Two types of one name would overwrite each other, and leave what only one of them points to unused.
+#[test]
+fn every_schema_is_pointed_to() {
+    let document = api::document().to_json().unwrap();
+    let parsed: serde_json::Value = serde_json::from_str(&document).unwrap();
+    for name in parsed["components"]["schemas"].as_object().unwrap().keys() {
+        let pointer = format!("\"#/components/schemas/{name}\"");
+        assert!(document.contains(&pointer), "nothing points to {name}");
+    }
+}

@@ -21,7 +21,8 @@ use crate::db::SnapshotId;
 use crate::model::architecture::Family;
 use crate::training::experiment::{self, Experiment};
 use crate::training::grid::{self, Grid, NamedRecipe};
-use crate::training::{self, NewRun, Recipe, TrainingRun};
+use crate::training::preset::Written;
+use crate::training::{self, NewRun, TrainingRun};
 use crate::{dataset, queue};
 
 /// The routes of this file.
@@ -39,7 +40,7 @@ struct NewTrainingRun {
     /// Network, optimiser and augmentation; what is left out is the original study's.
     #[serde(default)]
     #[garde(skip)]
-    #[schema(value_type = Recipe)]
+    #[schema(value_type = Written)]
     recipe: Map<String, Value>,
     /// Seed of weights, dropout, order and augmentation: the same seed gives the same model; 1 without it.
     #[garde(inner(range(min = 0, max = MAX_SEED)))]

@@ -20,6 +20,7 @@ use crate::db::SnapshotId;
 use crate::snapshot;
 use crate::training::Recipe;
 use crate::training::pictures::Source;
+use crate::training::preset::Written;
 use crate::training::preview::Preview;
 
 /// The routes of this file.
@@ -37,6 +38,7 @@ struct NewPreview {
     /// The recipe whose augmentation and picture size are shown.
     #[serde(default)]
     #[garde(skip)]
+    #[schema(value_type = Written)]
     recipe: Recipe,
     /// The seed of a run shows what that run sees.
     #[serde(default = "default_seed")]

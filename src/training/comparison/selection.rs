@@ -38,6 +38,7 @@ impl Contender {
 /// How to choose.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "rule", rename_all = "snake_case")]
+#[schema(as = SelectionRule)]
 pub enum Rule {
     /// The best test accuracy.
     BestTest,

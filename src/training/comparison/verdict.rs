@@ -51,6 +51,7 @@ pub enum NextStep {
 
 /// A finding with its figures, its sentence and its advice.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = GapVerdict)]
 pub struct Verdict {
     /// The kind.
     pub finding: Finding,
