@@ -17,7 +17,7 @@ use super::problem::{Failures, Problem};
 use crate::app::App;
 use crate::db::{DatasetId, ExperimentId, SnapshotId};
 use crate::queue;
-use crate::training::comparison::{Rule, Selection};
+use crate::training::comparison::{Rule, RuleName, Selection};
 use crate::training::experiment::{self, Experiment, ExperimentFilter};
 use crate::training::{self, TrainingRun, plot};
 
@@ -77,19 +77,6 @@ async fn list(
     Ok(axum::Json(Page::cut(rows, query.limit, |experiment| experiment.id.0)))
 }
 
-/// By which rule to choose among the recipes.
-#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum RuleName {
-    /// The best test accuracy.
-    #[default]
-    BestTest,
-    /// The gap nearest to 0, among those that do not underfit.
-    SmallestGap,
-    /// The best test accuracy among those whose gap is at most `limit`.
-    BestWithinGap,
-}
-
 #[derive(Deserialize, Validate, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -97,7 +84,7 @@ struct RuleQuery {
     /// By which rule to choose.
     #[garde(skip)]
     #[serde(default)]
-    #[param(inline, default = "best_test")]
+    #[param(default = "best_test")]
     rule: RuleName,
     /// Largest gap of `best_within_gap`, a fraction: 0.03 for 3 points.
     #[garde(inner(range(min = 0.0, max = 1.0)))]

@@ -20,7 +20,7 @@ pub use gap::{accuracy, gap};
 pub use interval::{Interval, LEVEL};
 pub use paired::{Difference, Method, accuracy_difference, gap_difference};
 pub use sample::{Sample, baseline};
-pub use selection::{Contender, Rule, Selection, Standing, select};
+pub use selection::{Contender, Rule, RuleName, Selection, Standing, select};
 pub use verdict::{Finding, NextStep, Verdict};
 
 pub(super) use interval::wilson_95;

@@ -36,9 +36,7 @@ impl Contender {
 }
 
 /// How to choose.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "rule", rename_all = "snake_case")]
-#[schema(as = SelectionRule)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rule {
     /// The best test accuracy.
     BestTest,
@@ -49,6 +47,31 @@ pub enum Rule {
         /// A fraction: 0.03 for 3 points.
         limit: f64,
     },
+}
+
+/// A rule without its limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = SelectionRule)]
+pub enum RuleName {
+    /// The best test accuracy.
+    #[default]
+    BestTest,
+    /// The gap nearest to 0, among those that do not underfit.
+    SmallestGap,
+    /// The best test accuracy among those whose gap is at most `limit`.
+    BestWithinGap,
+}
+
+impl Rule {
+    /// Its name, and its limit if it has one.
+    pub fn parts(self) -> (RuleName, Option<f64>) {
+        match self {
+            Self::BestTest => (RuleName::BestTest, None),
+            Self::SmallestGap => (RuleName::SmallestGap, None),
+            Self::BestWithinGap { limit } => (RuleName::BestWithinGap, Some(limit)),
+        }
+    }
 }
 
 /// Where a contender stands.
@@ -87,8 +110,10 @@ pub struct Standing {
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Selection {
     /// The rule.
-    #[serde(flatten)]
-    pub rule: Rule,
+    pub rule: RuleName,
+    /// Largest gap of `best_within_gap`, a fraction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<f64>,
     /// The pick; null when the rule admits none.
     pub pick: Option<String>,
     /// Why it, and what is tied with it, for people.
@@ -109,6 +134,7 @@ pub struct Selection {
 /// Without contenders, or when they did not answer the same pictures.
 pub fn select(contenders: &[Contender], rule: Rule, baseline: f64) -> Result<Selection> {
     ensure!(!contenders.is_empty(), "there is nothing to choose from");
+    let (name, limit) = rule.parts();
     let stand = |(index, contender)| standing(index, contender, rule, baseline);
     let mut standings: Vec<Standing> = contenders.iter().enumerate().map(stand).collect();
     standings.sort_by(|a, b| {
@@ -117,11 +143,11 @@ pub fn select(contenders: &[Contender], rule: Rule, baseline: f64) -> Result<Sel
     });
     if !standings[0].eligible {
         let why = nothing_fits(rule, &standings);
-        return Ok(Selection { rule, pick: None, why, standings });
+        return Ok(Selection { rule: name, limit, pick: None, why, standings });
     }
     compare_with_first(contenders, rule, &mut standings)?;
     let (pick, why) = (Some(standings[0].name.clone()), reason(rule, &standings));
-    Ok(Selection { rule, pick, why, standings })
+    Ok(Selection { rule: name, limit, pick, why, standings })
 }
 
 fn standing(index: usize, contender: &Contender, rule: Rule, baseline: f64) -> Standing {
