@@ -33,13 +33,13 @@ from shipshape_client.models import (
     NewCleaningJob,
     NewCleaningJobChecksItem,
     NewDataset,
+    NewRecipe,
     NewSnapshot,
     NewTrainingRun,
     Outcome,
     PhotoForm,
     PhotoText,
     Problem,
-    Recipe,
     ReferenceForm,
     ReviewRequest,
     Rule,
@@ -54,7 +54,7 @@ from shipshape_client.types import File
 REFERENCES = 4
 # Pictures of each class; every fifth or so is clutter.
 LIMIT = 80
-RECIPE = Recipe(
+RECIPE = NewRecipe(
     conv=[16, 32],
     dense=[32],
     dropout=[0.2],
