@@ -233,6 +233,12 @@ pub(crate) fn openapi() -> anyhow::Result<()> {
 
 pub(crate) async fn doctor(config: Config) -> anyhow::Result<()> {
     telemetry::log(config.log_json, "warn");
+    let data = config.data_dir()?;
+    anyhow::ensure!(
+        config.database_url.is_some() || data.exists(),
+        "there is no data directory {}: name the service's own by --data",
+        data.display()
+    );
     let started = App::start(config, telemetry::metrics()).await?;
     let findings = doctor::examine(&started.app.pool, &started.app.blobs).await?;
     let mut out = std::io::stdout();

@@ -2,6 +2,8 @@
 
 mod cli;
 
+use std::io::Write as _;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
@@ -16,11 +18,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// How long blocking work that nobody waits for any more may hold up the end of the process.
 const LAST_WORK: Duration = Duration::from_secs(1);
 
-fn main() -> anyhow::Result<()> {
-    let runtime = Runtime::new()?;
-    let outcome = runtime.block_on(run(Cli::parse().command));
-    runtime.shutdown_timeout(LAST_WORK);
-    outcome
+fn main() -> ExitCode {
+    let outcome = Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| {
+        let outcome = runtime.block_on(run(Cli::parse().command));
+        runtime.shutdown_timeout(LAST_WORK);
+        outcome
+    });
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    // One sentence: a backtrace says nothing to who mistyped a path.
+    writeln!(std::io::stderr(), "error: {error:#}").ok();
+    ExitCode::FAILURE
 }
 
 async fn run(command: Command) -> anyhow::Result<()> {
