@@ -14,9 +14,9 @@ use super::extract::{Path, Query};
 use super::page::{Page, default_limit};
 use super::pictures::{Picture, Plot};
 use super::problem::{Failures, Problem};
+use super::training_runs;
 use crate::app::App;
 use crate::db::{DatasetId, ExperimentId, SnapshotId};
-use crate::queue;
 use crate::training::comparison::{Rule, RuleName, Selection};
 use crate::training::experiment::{self, Experiment, ExperimentFilter};
 use crate::training::{self, TrainingRun, plot};
@@ -202,11 +202,7 @@ async fn cancel(
     Path(id): Path<ExperimentId>,
 ) -> Result<axum::Json<Experiment>, Problem> {
     for run in experiment::runs(&app.pool, id).await? {
-        let mut transaction = app.pool.begin().await?;
-        queue::cancel(&mut *transaction, run.id.0).await?;
-        if training::cancel(&mut *transaction, run.id).await? {
-            transaction.commit().await?;
-        }
+        training_runs::end(&app, run.id).await?;
     }
     load(&app, id).await.map(axum::Json)
 }
@@ -222,11 +218,7 @@ async fn retry(
     Path(id): Path<ExperimentId>,
 ) -> Result<axum::Json<Experiment>, Problem> {
     for run in experiment::runs(&app.pool, id).await? {
-        let mut transaction = app.pool.begin().await?;
-        if training::requeue(&mut *transaction, run.id).await? {
-            queue::enqueue(&mut *transaction, training::train_task(run.id)).await?;
-            transaction.commit().await?;
-        }
+        training_runs::requeue(&app, run.id).await?;
     }
     load(&app, id).await.map(axum::Json)
 }

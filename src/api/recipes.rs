@@ -8,20 +8,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::problem::Failures;
 use crate::app::App;
+use crate::training::grid::NamedRecipe;
 use crate::training::{self, Recipe};
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(recipes))
-}
-
-/// A recipe with a name.
-#[derive(Serialize, ToSchema)]
-struct NamedRecipe {
-    /// What people call it.
-    name: String,
-    /// Network, optimiser and augmentation.
-    recipe: Recipe,
 }
 
 /// Ready-made recipes.

@@ -197,11 +197,7 @@ async fn receive(
     let arrival = Arrival { dataset, class, facts: &examined.facts, origin };
     let mut transaction = app.pool.begin().await?;
     dataset::store(&mut transaction, &app.blobs, dataset, bytes, &examined).await?;
-    let admission = dataset::admit(&mut transaction, &arrival).await?;
-    if admission == Admission::Deleted {
-        let key = Key::Image(dataset, examined.facts.sha256);
-        dataset::remove_unless_wanted(&mut transaction, &app.blobs, key).await?;
-    }
+    let admission = dataset::admit(&mut transaction, &app.blobs, &arrival).await?;
     transaction.commit().await?;
     let image_id = match admission {
         Admission::Stored(id) | Admission::Duplicate(id) => Some(id),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use sqlx::PgConnection;
 
-use super::{ImageState, find_image, image, lock_address, sighting};
+use super::{ImageState, find_image, image, lock_address, remove_unless_wanted, sighting};
 use crate::blobs::{Blobs, Key};
 use crate::db::{CandidateId, ClassId, DatasetId, ImageId};
 use crate::picture::{self, Examined, Facts};
@@ -72,12 +72,21 @@ pub async fn store(
     blobs.put(&Key::Image(dataset, sha256), bytes).await
 }
 
-/// Admits a picture that [`store`] has stored in the same transaction. What becomes no image is to be given to
-/// [`super::remove_unless_wanted`].
+/// Admits a picture that [`store`] has stored in the same transaction, or removes the bytes of one that stays away.
 pub async fn admit(
     connection: &mut PgConnection,
+    blobs: &Blobs,
     arrival: &Arrival<'_>,
-) -> sqlx::Result<Admission> {
+) -> anyhow::Result<Admission> {
+    let admission = record(&mut *connection, arrival).await?;
+    if admission == Admission::Deleted {
+        let key = Key::Image(arrival.dataset, arrival.facts.sha256);
+        remove_unless_wanted(connection, blobs, key).await?;
+    }
+    Ok(admission)
+}
+
+async fn record(connection: &mut PgConnection, arrival: &Arrival<'_>) -> sqlx::Result<Admission> {
     if !picture::insert(connection, arrival.facts).await? {
         return Ok(Admission::Deleted);
     }

@@ -1,9 +1,10 @@
-//! The pool, the migrator, typed ids, and the private Postgres.
+//! The pool, the migrator, typed ids, pinned downloads, and the private Postgres.
 
 pub mod embedded;
 mod id;
 pub mod idempotency;
 mod migrate;
+pub mod pinned;
 mod pool;
 
 pub use embedded::Embedded;

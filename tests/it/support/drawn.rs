@@ -70,7 +70,7 @@ pub(crate) async fn admit(
         dataset::find_class(&mut *connection, dataset, &name).await.unwrap().unwrap();
     let origin = Origin::Upload("drawn.png".into());
     let arrival = Arrival { dataset, class, facts: &facts, origin };
-    match dataset::admit(&mut connection, &arrival).await.unwrap() {
+    match dataset::admit(&mut connection, &service.app.blobs, &arrival).await.unwrap() {
         Admission::Stored(id) => id,
         other => panic!("{other:?}"),
     }

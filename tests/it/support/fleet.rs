@@ -105,7 +105,7 @@ impl Fleet {
             facts: &examined.facts,
             origin: Origin::Upload("drawing.jpg".into()),
         };
-        let admission = dataset::admit(&mut transaction, &arrival).await.unwrap();
+        let admission = dataset::admit(&mut transaction, &app.blobs, &arrival).await.unwrap();
         transaction.commit().await.unwrap();
         match admission {
             dataset::Admission::Stored(id) | dataset::Admission::Duplicate(id) => {
