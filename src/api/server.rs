@@ -12,6 +12,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::linger::Linger;
+
 /// A client has this long to send its request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections at a time; more wait in the kernel's backlog.
@@ -52,7 +54,8 @@ async fn converse(stream: TcpStream, router: Router, shutdown: CancellationToken
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     builder.http2().timer(TokioTimer::new());
     let service = TowerToHyperService::new(router);
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let connection =
+        builder.serve_connection_with_upgrades(TokioIo::new(Linger::new(stream)), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
