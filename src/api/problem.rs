@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::openapi::{self, RefOr};
 use utoipa::{IntoResponses, ToSchema};
 
-use crate::db;
+use crate::{blobs, db};
 
 /// What is wrong with one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -221,6 +221,10 @@ impl From<anyhow::Error> for Problem {
     fn from(error: anyhow::Error) -> Self {
         match error.downcast::<sqlx::Error>() {
             Ok(error) => error.into(),
+            Err(error) if error.is::<blobs::Unavailable>() => {
+                tracing::warn!(error = format!("{error:#}"), "blob store unavailable");
+                Self::Unavailable("blob_store_unavailable", "the blob store does not answer".into())
+            }
             Err(error) => Self::Internal(error),
         }
     }

@@ -39,24 +39,39 @@ impl Local {
         self.root.join(key.to_string())
     }
 
+    /// Does the work when the directory is there: without it nothing is "not found", and nothing is to be written to
+    /// the disk below a mount that went away.
+    async fn within<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let root = self.root.clone();
+        blocking(move || {
+            fs::read_dir(&root)
+                .with_context(|| format!("the blob directory {} is away", root.display()))?;
+            work()
+        })
+        .await
+    }
+
     pub(super) async fn put(&self, key: &Key, bytes: Bytes) -> anyhow::Result<()> {
         let path = self.path(key);
-        blocking(move || publish(&path, &mut &bytes[..])).await
+        self.within(move || publish(&path, &mut &bytes[..])).await
     }
 
     pub(super) async fn put_file(&self, key: &Key, source: &Path) -> anyhow::Result<()> {
         let (path, source) = (self.path(key), source.to_owned());
-        blocking(move || publish(&path, &mut File::open(source)?)).await
+        self.within(move || publish(&path, &mut File::open(source)?)).await
     }
 
     pub(super) async fn get(&self, key: &Key) -> anyhow::Result<Option<Bytes>> {
         let path = self.path(key);
-        blocking(move || Ok(present(fs::read(path))?.map(Bytes::from))).await
+        self.within(move || Ok(present(fs::read(path))?.map(Bytes::from))).await
     }
 
     pub(super) async fn get_file(&self, key: &Key, to: &Path) -> anyhow::Result<Option<u64>> {
         let (path, to) = (self.path(key), to.to_owned());
-        blocking(move || {
+        self.within(move || {
             let Some(mut source) = present(File::open(path))? else {
                 return Ok(None);
             };
@@ -67,7 +82,7 @@ impl Local {
 
     pub(super) async fn head(&self, key: &Key) -> anyhow::Result<Option<Meta>> {
         let path = self.path(key);
-        blocking(move || {
+        self.within(move || {
             Ok(present(fs::metadata(path))?.map(|meta| Meta { size: meta.len(), etag: None }))
         })
         .await
@@ -75,7 +90,7 @@ impl Local {
 
     pub(super) async fn copy(&self, from: &Key, to: &Key) -> anyhow::Result<Option<Meta>> {
         let (from, to) = (self.path(from), self.path(to));
-        blocking(move || {
+        self.within(move || {
             let Some(mut source) = present(File::open(from))? else {
                 return Ok(None);
             };
@@ -90,7 +105,7 @@ impl Local {
 
     pub(super) async fn delete(&self, key: &Key) -> anyhow::Result<()> {
         let path = self.path(key);
-        blocking(move || {
+        self.within(move || {
             if present(fs::remove_file(&path))?.is_some() {
                 flush_directory(&path)?;
             }

@@ -19,6 +19,11 @@ pub use s3::{S3, Settings, endpoint as s3_endpoint};
 
 use crate::db::Sha256;
 
+/// The store did not do what it was asked to do; the cause is behind it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(String);
+
 /// What a store knows of an object without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meta {
@@ -61,7 +66,7 @@ impl Blobs {
             Self::Local(local) => local.put(key, bytes).await,
             Self::S3(s3) => s3.put(key, bytes).await,
         }
-        .with_context(|| format!("store {key}"))
+        .with_context(|| Unavailable(format!("store {key}")))
     }
 
     /// Stores the content of the file at `path`, of any size up to S3's 5 TB, without holding it in memory.
@@ -70,7 +75,7 @@ impl Blobs {
             Self::Local(local) => local.put_file(key, path).await,
             Self::S3(s3) => s3.put_file(key, path).await,
         }
-        .with_context(|| format!("store {key} from {}", path.display()))
+        .with_context(|| Unavailable(format!("store {key} from {}", path.display())))
     }
 
     /// The bytes under `key`; `None` where there is no such object.
@@ -79,7 +84,7 @@ impl Blobs {
             Self::Local(local) => local.get(key).await,
             Self::S3(s3) => s3.get(key).await,
         }
-        .with_context(|| format!("read {key}"))
+        .with_context(|| Unavailable(format!("read {key}")))
     }
 
     /// Writes the object to a new file at `path`, without holding it in memory; `None` where there is no such object,
@@ -89,7 +94,7 @@ impl Blobs {
             Self::Local(local) => local.get_file(key, path).await,
             Self::S3(s3) => s3.get_file(key, path).await,
         }
-        .with_context(|| format!("read {key} to {}", path.display()))
+        .with_context(|| Unavailable(format!("read {key} to {}", path.display())))
     }
 
     /// Length and mark of the object; `None` where there is none.
@@ -98,7 +103,7 @@ impl Blobs {
             Self::Local(local) => local.head(key).await,
             Self::S3(s3) => s3.head(key).await,
         }
-        .with_context(|| format!("look up {key}"))
+        .with_context(|| Unavailable(format!("look up {key}")))
     }
 
     /// Copies `from` to `to` inside the store and answers with what arrived; `None` where there is no `from`.
@@ -109,7 +114,7 @@ impl Blobs {
             Self::Local(local) => local.copy(from, to).await,
             Self::S3(s3) => s3.copy(from, to).await,
         }
-        .with_context(|| format!("copy {from} to {to}"))
+        .with_context(|| Unavailable(format!("copy {from} to {to}")))
     }
 
     /// Removes the object, if it is there.
@@ -118,7 +123,7 @@ impl Blobs {
             Self::Local(local) => local.delete(key).await,
             Self::S3(s3) => s3.delete(key).await,
         }
-        .with_context(|| format!("delete {key}"))
+        .with_context(|| Unavailable(format!("delete {key}")))
     }
 
     /// All paths that begin with `prefix`, sorted; half-written files are none.
@@ -127,7 +132,7 @@ impl Blobs {
             Self::Local(local) => local.list(prefix).await,
             Self::S3(s3) => s3.list(prefix).await,
         }
-        .with_context(|| format!("list {prefix}"))
+        .with_context(|| Unavailable(format!("list {prefix}")))
     }
 
     /// Removes what writers that died left behind more than an hour ago; S3 keeps no half-written objects.
