@@ -1,5 +1,9 @@
 //! Extractors whose rejections are problems: JSON bodies, paths and queries.
 
+use std::error::Error as _;
+
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, header, request::Parts};
 use bytes::Bytes;
@@ -8,6 +12,7 @@ use serde::de::DeserializeOwned;
 use tower_http::timeout::TimeoutError;
 
 use super::problem::{FieldError, Problem};
+use super::wording::{field_error, shape};
 
 /// JSON bodies are this large at most; a list of 100,000 URLs fits.
 pub(super) const MAX_JSON_BYTES: usize = 16 * 1024 * 1024;
@@ -49,8 +54,22 @@ pub(super) async fn read_body(request: Request, limit: usize) -> Result<Bytes, P
     })
 }
 
-fn caused_by<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source()).any(<dyn std::error::Error>::is::<E>)
+/// Whether an `E` is among the causes of an error.
+pub(super) fn caused_by<E: std::error::Error + 'static>(
+    error: &(dyn std::error::Error + 'static),
+) -> bool {
+    std::iter::successors(Some(error), |error| (*error).source())
+        .any(<dyn std::error::Error>::is::<E>)
+}
+
+/// Refuses a body that says how it is compressed: none is ever unpacked, however small it is.
+pub(super) async fn uncompressed(request: Request) -> Result<Request, Problem> {
+    match request.headers().get(header::CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => {
+            Err(Problem::UnsupportedMediaType("send the body uncompressed".into()))
+        }
+        _ => Ok(request),
+    }
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
@@ -73,7 +92,9 @@ pub(super) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem>
         let field = error.path().to_string();
         let error = error.into_inner();
         match error.classify() {
-            serde_json::error::Category::Data => Problem::invalid(field, error.to_string()),
+            serde_json::error::Category::Data => {
+                Problem::Invalid(vec![field_error(&field, &error.to_string())])
+            }
             _ => Problem::Malformed(format!("the body is not JSON: {error}")),
         }
     })?;
@@ -110,7 +131,30 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
         path.map(|axum::extract::Path(value)| Self(value))
-            .map_err(|rejection| Problem::invalid("path", rejection.body_text()))
+            .map_err(|rejection| Problem::Invalid(vec![path_error(rejection)]))
+    }
+}
+
+fn path_error(rejection: PathRejection) -> FieldError {
+    let PathRejection::FailedToDeserializePathParams(failed) = rejection else {
+        return FieldError::new("path", "has parameters that cannot be read");
+    };
+    match failed.into_kind() {
+        ErrorKind::DeserializeError { key, message, .. } => field_error(&key, &message),
+        ErrorKind::ParseErrorAtKey { key, expected_type, .. } => {
+            FieldError::new(key, format!("must be {}", shape(expected_type)))
+        }
+        ErrorKind::InvalidUtf8InPathParam { key } => FieldError::new(key, "is not UTF-8"),
+        other => field_error("path", &other.to_string()),
+    }
+}
+
+fn query_error(rejection: &QueryRejection) -> FieldError {
+    // The cause is "limit: invalid digit …", or only the message where no parameter was reached.
+    let cause = rejection.source().map(ToString::to_string).unwrap_or_default();
+    match cause.split_once(": ") {
+        Some((name, message)) if !name.contains(' ') => field_error(name, message),
+        _ => field_error("", &cause),
     }
 }
 
@@ -129,7 +173,7 @@ where
             return Err(Problem::invalid("query", "text may not hold a NUL character"));
         }
         let axum::extract::Query(value) = axum::extract::Query::<T>::try_from_uri(&parts.uri)
-            .map_err(|rejection| Problem::invalid("query", rejection.body_text()))?;
+            .map_err(|rejection| Problem::Invalid(vec![query_error(&rejection)]))?;
         value.validate().map_err(|report| Problem::Invalid(field_errors(&report)))?;
         Ok(Self(value))
     }

@@ -15,6 +15,7 @@ mod images;
 mod import_jobs;
 mod jobs;
 mod learning;
+mod linger;
 mod models;
 mod page;
 mod pictures;
@@ -27,6 +28,7 @@ mod server;
 mod snapshots;
 mod training_runs;
 mod uploads;
+mod wording;
 
 pub use server::serve;
 
@@ -128,6 +130,7 @@ pub fn router(app: Arc<App>, rest: Router) -> Router {
         .merge(rest)
         .fallback(async || Problem::NotFound("page"))
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .layer(axum::middleware::map_request(extract::uncompressed))
         .layer(axum::extract::DefaultBodyLimit::disable())
         .layer(layers)
 }

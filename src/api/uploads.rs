@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use sha2::Digest as _;
 use tokio::io::AsyncWriteExt;
+use tower_http::timeout::TimeoutError;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
@@ -18,7 +19,7 @@ use uuid::Uuid;
 use super::binary::Binary;
 use super::creation::{Begun, IdempotencyHeader, IdempotencyKey};
 use super::datasets::load;
-use super::extract::Path;
+use super::extract::{Path, caused_by};
 use super::problem::{Failures, Problem};
 use crate::app::App;
 use crate::blobs::Key;
@@ -138,7 +139,10 @@ pub(super) fn broken(error: MultipartError) -> Problem {
     if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return Problem::TooLarge(error.body_text());
     }
-    Problem::Malformed(error.body_text())
+    if caused_by::<TimeoutError>(&error) {
+        return Problem::Timeout;
+    }
+    Problem::Malformed("the form ended early, or is not multipart/form-data".into())
 }
 
 /// The text of a field.
@@ -246,4 +250,35 @@ async fn spool(field: &mut Field<'_>, path: &FilePath, limit: u64) -> Result<Sha
     }
     file.flush().await.map_err(failed)?;
     Ok(Sha256(hasher.finalize().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use tower_http::timeout::TimeoutBody;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_form_that_stalls_is_late_and_one_that_ends_early_is_malformed() {
+        use futures::{StreamExt as _, stream};
+        let begun = "--b\r\ncontent-disposition: form-data; name=\"class\"\r\n\r\nshi";
+        let sent = || stream::once(async move { Ok::<_, std::io::Error>(Bytes::from(begun)) });
+        let stalled = Body::from_stream(sent().chain(stream::pending()));
+        let stalled = Body::new(TimeoutBody::new(Duration::from_millis(10), stalled));
+        for (body, late) in [(stalled, true), (Body::from_stream(sent()), false)] {
+            let request = Request::builder()
+                .header("content-type", "multipart/form-data; boundary=b")
+                .body(body)
+                .expect("a request");
+            let mut form = multipart(request).await.expect("a form");
+            let problem = match form.next_field().await {
+                Ok(field) => text(field.expect("a field")).await.expect_err("it is cut off"),
+                Err(error) => broken(error),
+            };
+            assert_eq!(matches!(problem, Problem::Timeout), late, "{problem:?}");
+        }
+    }
 }

@@ -26,7 +26,8 @@ fn bodies() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-const IDS: [&str; 9] = [
+const IDS: [&str; 10] = [
+    "%ff",
     "no-uuid",
     "00000000-0000-7000-8000-000000000000",
     "%7B%7D",
@@ -37,6 +38,9 @@ const IDS: [&str; 9] = [
     "%F0%9F%9A%A2",
     "018f0000000070008000000000000000",
 ];
+
+/// An id that nothing has.
+const SOME: &str = "018f0000-0000-7000-8000-000000000000";
 
 async fn assert_problem(response: Response, what: &str) {
     let status = response.status();
@@ -62,6 +66,32 @@ fn operations() -> Vec<(Method, String, bool)> {
     operations
 }
 
+/// The paths whose GET takes the query parameter.
+fn with_parameter(name: &str) -> Vec<String> {
+    let document = serde_json::to_value(api::document()).unwrap();
+    let takes = |item: &Value| {
+        let parameters = item["get"]["parameters"].as_array();
+        parameters.is_some_and(|all| all.iter().any(|parameter| parameter["name"] == name))
+    };
+    let paths = document["paths"].as_object().unwrap().iter();
+    let paths: Vec<String> =
+        paths.filter(|(_, item)| takes(item)).map(|(path, _)| path.clone()).collect();
+    assert!(paths.len() >= 10, "{paths:?}");
+    paths
+}
+
+/// The operations that take a form.
+fn forms() -> Vec<(Method, String)> {
+    let document = serde_json::to_value(api::document()).unwrap();
+    let takes = |(method, path, _): &(Method, String, bool)| {
+        let operation = &document["paths"][path][method.as_str().to_lowercase()];
+        operation["requestBody"]["content"]["multipart/form-data"].is_object()
+    };
+    let forms: Vec<_> = operations().into_iter().filter(takes).map(|(m, p, _)| (m, p)).collect();
+    assert!(forms.len() >= 3, "{forms:?}");
+    forms
+}
+
 fn filled(path: &str, id: &str) -> String {
     let parts = path.split('/').map(|part| if part.starts_with('{') { id } else { part });
     parts.collect::<Vec<_>>().join("/")
@@ -75,11 +105,10 @@ fn url(service: &Service, path: &str) -> String {
 async fn every_wrong_body_is_a_problem() {
     let service = service(&[]).await;
     let client = Client::new();
-    let some = "018f0000-0000-7000-8000-000000000000";
     for (method, path, _) in operations().into_iter().filter(|(_, _, json)| *json) {
         for (name, body) in bodies() {
             let request = client
-                .request(method.clone(), url(&service, &filled(&path, some)))
+                .request(method.clone(), url(&service, &filled(&path, SOME)))
                 .header("content-type", "application/json")
                 .body(body);
             assert_problem(request.send().await.unwrap(), &format!("{method} {path}: {name}"))
@@ -87,7 +116,7 @@ async fn every_wrong_body_is_a_problem() {
         }
         for content_type in ["text/plain", "application/json; charset=utf-16"] {
             let request = client
-                .request(method.clone(), url(&service, &filled(&path, some)))
+                .request(method.clone(), url(&service, &filled(&path, SOME)))
                 .header("content-type", content_type)
                 .body("{}");
             let what = format!("{method} {path} as {content_type}");
@@ -129,16 +158,13 @@ async fn every_wrong_page_is_a_problem() {
         "limit=9223372036854775808",
         "cursor=garbage",
         "cursor=%00",
+        "cursor=",
+        "sort=surely",
+        "sort=newest&sort=oldest",
         "surely_unknown=1",
     ];
-    let lists = operations().into_iter().filter(|(method, path, _)| {
-        method == Method::GET
-            && !path.contains('{')
-            && !path.ends_with('z')
-            && path != "/metrics"
-            && path != "/recipes"
-    });
-    for (_, path, _) in lists {
+    for path in with_parameter("cursor") {
+        let path = filled(&path, SOME);
         for page in pages {
             let response = client.get(url(&service, &format!("{path}?{page}"))).send().await;
             assert_problem(response.unwrap(), &format!("{path}?{page}")).await;
@@ -150,14 +176,13 @@ async fn every_wrong_page_is_a_problem() {
 async fn a_method_that_a_path_lacks_is_405_with_allow() {
     let service = service(&[]).await;
     let client = Client::new();
-    let some = "018f0000-0000-7000-8000-000000000000";
     let operations = operations();
     let methods =
         [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::TRACE];
     for (_, path, _) in &operations {
         let has = |method: &Method| operations.iter().any(|(m, p, _)| m == method && p == path);
         for method in methods.iter().filter(|method| !has(method)) {
-            let request = client.request(method.clone(), url(&service, &filled(path, some)));
+            let request = client.request(method.clone(), url(&service, &filled(path, SOME)));
             let response = request.send().await.unwrap();
             assert_eq!(response.status(), 405, "{method} {path}");
             assert!(response.headers().contains_key("allow"), "{method} {path}");
@@ -195,4 +220,125 @@ async fn numbers_out_of_bounds_name_their_field() {
         let problem: Value = response.json().await.unwrap();
         assert_eq!(problem["errors"][0]["field"], "limit", "{limit}: {problem}");
     }
+}
+
+#[tokio::test]
+async fn every_wrong_form_is_a_problem() {
+    let service = service(&[]).await;
+    let body = json!({"name": "forms", "classes": [{"name": "a"}]});
+    let (_, dataset) = service.post("/datasets", &body).await;
+    let dataset = dataset["id"].as_str().unwrap();
+    let part = |name: &str, text: &str| {
+        format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n")
+    };
+    let class = part("class", "a");
+    let bodies = [
+        ("nothing", String::new()),
+        ("an empty form", "--b--\r\n".into()),
+        ("only a class", format!("{class}--b--\r\n")),
+        ("a class twice", format!("{class}{class}--b--\r\n")),
+        ("an unknown field", format!("{class}{}--b--\r\n", part("surely_unknown", "x"))),
+        ("no name", "--b\r\ncontent-disposition: form-data\r\n\r\nx\r\n--b--\r\n".into()),
+        ("no disposition", "--b\r\n\r\nx\r\n--b--\r\n".into()),
+        (
+            "truncated",
+            format!("{class}--b\r\ncontent-disposition: form-data; name=\"image\"\r\n\r\nab"),
+        ),
+        ("another boundary", format!("{class}--b--\r\n").replace("--b", "--c")),
+        ("no form", "{}".into()),
+    ];
+    for (method, path) in forms() {
+        let path = path.replace("{id}", dataset).replace("{class}", "a");
+        for (name, body) in &bodies {
+            let request = Client::new()
+                .request(method.clone(), url(&service, &path))
+                .header("content-type", "multipart/form-data; boundary=b")
+                .body(body.clone());
+            assert_problem(request.send().await.unwrap(), &format!("{method} {path}: {name}"))
+                .await;
+        }
+        let request = Client::new()
+            .request(method.clone(), url(&service, &path))
+            .header("content-type", "multipart/form-data")
+            .body("x");
+        assert_problem(request.send().await.unwrap(), &format!("{method} {path}: no boundary"))
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused_unread() {
+    let service = service(&[]).await;
+    for (method, path, _) in operations().into_iter().filter(|(_, _, json)| *json) {
+        let request = Client::new()
+            .request(method.clone(), url(&service, &filled(&path, SOME)))
+            .header("content-type", "application/json")
+            .header("content-encoding", "gzip")
+            .body("{}");
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 415, "{method} {path}");
+        assert_problem(response, &format!("{method} {path} in gzip")).await;
+    }
+}
+
+#[tokio::test]
+async fn head_answers_as_get_does_without_a_body() {
+    let service = service(&[]).await;
+    for (_, path, _) in operations().iter().filter(|(method, ..)| method == Method::GET) {
+        let url = url(&service, &filled(path, SOME));
+        let got = Client::new().get(&url).send().await.unwrap().status();
+        let head = Client::new().head(&url).send().await.unwrap();
+        assert_eq!(head.status(), got, "{path}");
+        assert!(!got.is_server_error(), "{path}");
+        assert!(head.bytes().await.unwrap().is_empty(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_body_names_and_is_not_there_is_422_and_in_the_path_404() {
+    let service = service(&[]).await;
+    for (path, field, body) in [
+        (
+            "/scrape-jobs",
+            "dataset_id",
+            json!({"dataset_id": SOME, "class": "a", "source": "bing", "phrase": "x", "limit": 1}),
+        ),
+        (
+            "/cleaning-jobs",
+            "dataset_id",
+            json!({"dataset_id": SOME, "checks": ["exact_duplicate"]}),
+        ),
+        ("/training-runs", "snapshot_id", json!({"snapshot_id": SOME})),
+    ] {
+        let (status, problem) = service.post(path, &body).await;
+        assert_eq!(
+            (status, &problem["errors"][0]["field"]),
+            (422, &json!(field)),
+            "{path}: {problem}"
+        );
+    }
+    let (status, _) = service.post(&format!("/datasets/{SOME}/snapshots"), &json!({})).await;
+    assert_eq!(status, 404);
+}
+
+#[tokio::test]
+async fn a_rejection_is_a_sentence_about_its_field() {
+    let service = service(&[]).await;
+    for (path, field, said) in [
+        ("/datasets/no-uuid", "id", "must be a UUID"),
+        ("/datasets?limit=x", "limit", "must be an integer"),
+        ("/images?dataset_id=x", "dataset_id", "must be a UUID"),
+        ("/images?surely=1", "surely", "is not known here; known: dataset_id, class"),
+        ("/scrape-jobs?status=x", "status", "must be one of queued, running"),
+    ] {
+        let (status, problem) = service.get(path).await;
+        let error = &problem["errors"][0];
+        assert_eq!((status, &error["field"]), (422, &json!(field)), "{path}: {problem}");
+        assert!(error["message"].as_str().unwrap().starts_with(said), "{path}: {problem}");
+    }
+    let (_, problem) = service.post("/datasets", &json!({"name": 5})).await;
+    assert_eq!(
+        problem["errors"],
+        json!([{"field": "name", "message": "must be a string, not integer 5"}])
+    );
 }
