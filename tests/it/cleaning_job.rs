@@ -290,7 +290,7 @@ async fn what_a_job_cannot_be_started_with_is_named() {
     let body = json!({"dataset_id": dataset, "checks": ["tags"], "budget_usd": -1});
     assert_eq!(post(body).await.0, 422);
     let (status, _) = post(json!({"dataset_id": uuid::Uuid::now_v7(), "checks": ["tags"]})).await;
-    assert_eq!(status, 404);
+    assert_eq!(status, 422);
 
     sqlx::query("delete from class_references").execute(&fleet.service.app.pool).await.unwrap();
     fleet.ships(1, 1).await;

@@ -179,5 +179,5 @@ async fn recipes_that_break_a_rule_are_refused_by_field() {
         service.post("/training-runs", &json!({"snapshot_id": waiting["id"]})).await;
     assert_eq!((status, &problem["code"]), (409, &json!("snapshot_not_ready")));
     let unknown = json!({"snapshot_id": "0190aaaa-0000-7000-8000-000000000000"});
-    assert_eq!(service.post("/training-runs", &unknown).await.0, 404);
+    assert_eq!(service.post("/training-runs", &unknown).await.0, 422);
 }

@@ -113,7 +113,10 @@ async fn create(
     };
     let new = new.checked()?;
     let connection = creation.connection();
-    dataset::find(connection, new.dataset).await?.ok_or(Problem::NotFound("dataset"))?;
+    let known = dataset::find(connection, new.dataset).await?.is_some();
+    if !known {
+        return Err(Problem::invalid("dataset_id", "there is no such dataset"));
+    }
     if new.tags.is_some() {
         let classes = cleaning::classes_in_use(&mut *connection, new.dataset).await?;
         let missing = classes.iter().filter(|class| !class.referenced);
