@@ -91,11 +91,12 @@ fn replay(stored: Stored, digest: Sha256) -> Result<Response, Problem> {
     }
     let status = stored.status.and_then(|s| StatusCode::from_u16(s as u16).ok());
     let status = status.unwrap_or(StatusCode::OK);
-    Ok(respond(status, stored.location.as_deref(), &stored.response.unwrap_or_default()))
+    Ok(respond(status, stored.location.as_deref(), stored.response.unwrap_or_default()))
 }
 
-fn respond(status: StatusCode, location: Option<&str>, body: &serde_json::Value) -> Response {
-    let mut response = (status, axum::Json(body)).into_response();
+fn respond(status: StatusCode, location: Option<&str>, body: String) -> Response {
+    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    let mut response = (status, json, body).into_response();
     if let Some(location) = location.and_then(|l| HeaderValue::from_str(l).ok()) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -115,7 +116,7 @@ impl Creation {
         location: Option<String>,
         body: &impl Serialize,
     ) -> Result<Response, Problem> {
-        let body = serde_json::to_value(body).map_err(anyhow::Error::from)?;
+        let body = serde_json::to_string(body).map_err(anyhow::Error::from)?;
         if let Some(key) = &self.key.key {
             let stored = Stored {
                 body_sha256: self.digest,
@@ -126,6 +127,6 @@ impl Creation {
             idempotency::store(&mut *self.transaction, &self.key.route, key, &stored).await?;
         }
         self.transaction.commit().await?;
-        Ok(respond(status, location.as_deref(), &body))
+        Ok(respond(status, location.as_deref(), body))
     }
 }

@@ -13,13 +13,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::creation::{Begun, IdempotencyHeader, IdempotencyKey};
 use super::extract::{Json, Path, Query};
-use super::page::{Page, default_limit};
+use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, Problem};
 use crate::app::App;
 use crate::blobs::Key;
 use crate::cleaning::{self, JobFilter};
 use crate::dataset::import::{self, ImportFilter};
-use crate::dataset::{self, Dataset, NewClass};
+use crate::dataset::{self, Dataset, DatasetCursor, DatasetOrder, NewClass};
 use crate::db::DatasetId;
 use crate::model::{self, ModelFilter};
 use crate::queue;
@@ -95,11 +95,14 @@ struct ListQuery {
     limit: i64,
     /// `next_cursor` of the page before.
     #[garde(skip)]
-    #[param(value_type = Option<String>)]
-    cursor: Option<DatasetId>,
+    cursor: Option<String>,
+    /// The order; `newest` without it.
+    #[garde(skip)]
+    #[param(inline)]
+    sort: Option<DatasetOrder>,
 }
 
-/// The datasets, newest first.
+/// The datasets.
 #[utoipa::path(
     get, path = "/datasets", tag = "datasets", operation_id = "list_datasets", params(ListQuery),
     responses(
@@ -111,9 +114,17 @@ async fn list(
     State(app): State<Arc<App>>,
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Page<Dataset>>, Problem> {
+    let sort = query.sort.unwrap_or_default();
+    let after = match sort {
+        DatasetOrder::Name => DatasetCursor::Name(behind(sort, query.cursor.as_deref())?),
+        _ => DatasetCursor::Id(behind(sort, query.cursor.as_deref())?),
+    };
     let mut connection = app.pool.acquire().await?;
-    let rows = dataset::list(&mut connection, query.cursor, query.limit + 1).await?;
-    Ok(axum::Json(Page::cut(rows, query.limit, |dataset| dataset.id.0)))
+    let rows = dataset::list(&mut connection, sort, &after, query.limit + 1).await?;
+    Ok(axum::Json(Page::sorted(rows, query.limit, sort, |dataset| match sort {
+        DatasetOrder::Name => dataset.name.clone(),
+        _ => dataset.id.to_string(),
+    })))
 }
 
 pub(super) async fn load(app: &App, id: DatasetId) -> Result<Dataset, Problem> {

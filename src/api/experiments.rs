@@ -11,12 +11,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::binary::Binary;
 use super::extract::{Path, Query};
-use super::page::{Page, default_limit};
+use super::page::{Page, behind, default_limit};
 use super::pictures::{Picture, Plot};
 use super::problem::{Failures, Problem};
 use super::training_runs;
 use crate::app::App;
-use crate::db::{DatasetId, ExperimentId, SnapshotId};
+use crate::db::{DatasetId, ExperimentId, Order, SnapshotId};
 use crate::training::comparison::{Rule, RuleName, Selection};
 use crate::training::experiment::{self, Experiment, ExperimentFilter};
 use crate::training::{self, TrainingRun, plot};
@@ -50,11 +50,14 @@ struct ListQuery {
     limit: i64,
     /// `next_cursor` of the page before.
     #[garde(skip)]
-    #[param(value_type = Option<String>)]
-    cursor: Option<ExperimentId>,
+    cursor: Option<String>,
+    /// The order; `newest` without it.
+    #[garde(skip)]
+    #[param(inline)]
+    sort: Option<Order>,
 }
 
-/// The experiments, newest first.
+/// The experiments.
 #[utoipa::path(
     get, path = "/experiments", tag = "experiments", operation_id = "list_experiments",
     params(ListQuery),
@@ -67,14 +70,16 @@ async fn list(
     State(app): State<Arc<App>>,
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Page<Experiment>>, Problem> {
+    let sort = query.sort.unwrap_or_default();
     let filter = ExperimentFilter {
         dataset: query.dataset_id,
         snapshot: query.snapshot_id,
-        before: query.cursor,
+        after: behind(sort, query.cursor.as_deref())?,
+        sort,
         only: None,
     };
     let rows = experiment::list(&app.pool, &filter, query.limit + 1).await?;
-    Ok(axum::Json(Page::cut(rows, query.limit, |experiment| experiment.id.0)))
+    Ok(axum::Json(Page::sorted(rows, query.limit, sort, |experiment| experiment.id)))
 }
 
 #[derive(Deserialize, Validate, IntoParams)]

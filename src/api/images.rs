@@ -13,13 +13,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::binary::Binary;
 use super::extract::{Path, Query};
-use super::page::{Page, default_limit};
+use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, Problem};
 use crate::app::App;
 use crate::blobs::Key;
 use crate::cleaning::{self, Verdict};
 use crate::dataset::{self, Image, ImageFilter, ImageState, Sighting};
-use crate::db::{DatasetId, ImageId, Sha256};
+use crate::db::{DatasetId, ImageId, Order, Sha256};
 use crate::queue;
 use crate::{picture, snapshot};
 
@@ -77,11 +77,14 @@ struct ListQuery {
     limit: i64,
     /// `next_cursor` of the page before.
     #[garde(skip)]
-    #[param(value_type = Option<String>)]
-    cursor: Option<ImageId>,
+    cursor: Option<String>,
+    /// The order; `oldest` without it.
+    #[garde(skip)]
+    #[param(inline)]
+    sort: Option<Order>,
 }
 
-/// Images in the order of their arrival, with their verdicts.
+/// Images with their verdicts.
 #[utoipa::path(
     get, path = "/images", tag = "images", operation_id = "list_images", params(ListQuery),
     responses((status = 200, description = "A page of images", body = Page<ImageView>), Failures)
@@ -90,15 +93,17 @@ async fn list(
     State(app): State<Arc<App>>,
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Page<ImageView>>, Problem> {
+    let sort = query.sort.unwrap_or(Order::Oldest);
     let filter = ImageFilter {
         dataset: query.dataset_id,
         class: query.class,
         state: query.state,
         check: query.check,
-        after: query.cursor,
+        after: behind(sort, query.cursor.as_deref())?,
+        sort,
     };
     let rows = dataset::list_images(&app.pool, &filter, query.limit + 1).await?;
-    let page = Page::cut(rows, query.limit, |image| image.id.0);
+    let page = Page::sorted(rows, query.limit, sort, |image| image.id);
     let items = with_verdicts(&app, page.items).await?;
     Ok(axum::Json(Page { items, next_cursor: page.next_cursor }))
 }

@@ -12,11 +12,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::extract::{Path, Query};
 use super::jobs::{self, Job};
-use super::page::{Page, default_limit};
+use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, Problem};
 use crate::app::App;
 use crate::dataset::import::{self, ImportFilter, ImportJob};
-use crate::db::{DatasetId, ImportJobId};
+use crate::db::{DatasetId, ImportJobId, Order};
 use crate::queue::{self, JobStatus};
 
 /// The routes of this file.
@@ -53,11 +53,14 @@ struct ListQuery {
     limit: i64,
     /// `next_cursor` of the page before.
     #[garde(skip)]
-    #[param(value_type = Option<String>)]
-    cursor: Option<ImportJobId>,
+    cursor: Option<String>,
+    /// The order; `newest` without it.
+    #[garde(skip)]
+    #[param(inline)]
+    sort: Option<Order>,
 }
 
-/// Import jobs, newest first.
+/// Import jobs.
 #[utoipa::path(
     get, path = "/import-jobs", tag = "import jobs", operation_id = "list_import_jobs",
     params(ListQuery),
@@ -67,14 +70,16 @@ async fn list(
     State(app): State<Arc<App>>,
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Page<ImportJob>>, Problem> {
+    let sort = query.sort.unwrap_or_default();
     let filter = ImportFilter {
         id: None,
         dataset: query.dataset_id,
         status: query.status,
-        after: query.cursor,
+        after: behind(sort, query.cursor.as_deref())?,
+        sort,
     };
     let rows = import::list(&app.pool, &filter, query.limit + 1).await?;
-    Ok(axum::Json(Page::cut(rows, query.limit, |job| job.id.0)))
+    Ok(axum::Json(Page::sorted(rows, query.limit, sort, |job| job.id)))
 }
 
 async fn load(app: &App, id: ImportJobId) -> Result<ImportJob, Problem> {

@@ -13,12 +13,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::binary::Binary;
 use super::extract::{Path, Query};
-use super::page::{Page, default_limit};
+use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, Problem};
 use crate::app::App;
 use crate::blobs::Key;
 use crate::classify::ClassifyError;
-use crate::db::{DatasetId, ModelId};
+use crate::db::{DatasetId, ModelId, Order};
 use crate::model::{self, Bundle, Model, ModelFilter};
 
 /// The routes of this file.
@@ -46,11 +46,14 @@ struct ListQuery {
     limit: i64,
     /// `next_cursor` of the page before.
     #[garde(skip)]
-    #[param(value_type = Option<String>)]
-    cursor: Option<ModelId>,
+    cursor: Option<String>,
+    /// The order; `newest` without it.
+    #[garde(skip)]
+    #[param(inline)]
+    sort: Option<Order>,
 }
 
-/// The models, newest first.
+/// The models.
 #[utoipa::path(
     get, path = "/models", tag = "models", operation_id = "list_models", params(ListQuery),
     responses(
@@ -62,10 +65,11 @@ async fn list(
     State(app): State<Arc<App>>,
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Page<Model>>, Problem> {
-    let filter =
-        ModelFilter { dataset: query.dataset_id, before: query.cursor, ..ModelFilter::default() };
+    let sort = query.sort.unwrap_or_default();
+    let after = behind(sort, query.cursor.as_deref())?;
+    let filter = ModelFilter { dataset: query.dataset_id, after, sort, ..ModelFilter::default() };
     let rows = model::list(&app.pool, filter, query.limit + 1).await?;
-    Ok(axum::Json(Page::cut(rows, query.limit, |model| model.id.0)))
+    Ok(axum::Json(Page::sorted(rows, query.limit, sort, |model| model.id)))
 }
 
 async fn load(app: &App, id: ModelId) -> Result<Model, Problem> {

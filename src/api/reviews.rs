@@ -14,13 +14,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::creation::{Begun, IdempotencyHeader, IdempotencyKey};
 use super::extract::{Json, Path, Query};
-use super::page::{Page, default_limit};
+use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, FieldError, Problem};
 use crate::app::App;
 use crate::cleaning::review::{self, Decision};
 use crate::cleaning::{NewReview, Review, ReviewFilter};
 use crate::dataset::{self, ImageState};
-use crate::db::{ClassId, DatasetId, ImageId, ReviewId};
+use crate::db::{ClassId, DatasetId, ImageId, Order, ReviewId};
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -134,11 +134,14 @@ struct ListQuery {
     limit: i64,
     /// `next_cursor` of the page before.
     #[garde(skip)]
-    #[param(value_type = Option<String>)]
-    cursor: Option<ReviewId>,
+    cursor: Option<String>,
+    /// The order; `newest` without it.
+    #[garde(skip)]
+    #[param(inline)]
+    sort: Option<Order>,
 }
 
-/// The reviews, newest first.
+/// The reviews.
 #[utoipa::path(
     get, path = "/reviews", tag = "reviews", operation_id = "list_reviews", params(ListQuery),
     responses(
@@ -150,9 +153,11 @@ async fn list(
     State(app): State<Arc<App>>,
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Page<Review>>, Problem> {
-    let filter = ReviewFilter { id: None, image: query.image_id, after: query.cursor };
+    let sort = query.sort.unwrap_or_default();
+    let after = behind(sort, query.cursor.as_deref())?;
+    let filter = ReviewFilter { id: None, image: query.image_id, after, sort };
     let rows = review::list(&app.pool, &filter, query.limit + 1).await?;
-    Ok(axum::Json(Page::cut(rows, query.limit, |review| review.id.0)))
+    Ok(axum::Json(Page::sorted(rows, query.limit, sort, |review| review.id)))
 }
 
 async fn load(app: &App, id: ReviewId) -> Result<Review, Problem> {

@@ -15,11 +15,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::creation::{Begun, IdempotencyHeader, IdempotencyKey};
 use super::extract::{Json, Path, Query};
 use super::jobs::{self, Job};
-use super::page::{Page, default_limit};
+use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, Problem};
 use crate::app::App;
 use crate::dataset;
-use crate::db::{CandidateId, DatasetId, ScrapeJobId};
+use crate::db::{CandidateId, DatasetId, Order, ScrapeJobId};
 use crate::queue::{self, JobStatus};
 use crate::scrape::source::{self, Filters, Sources};
 use crate::scrape::{
@@ -157,11 +157,14 @@ struct ListQuery {
     limit: i64,
     /// `next_cursor` of the page before.
     #[garde(skip)]
-    #[param(value_type = Option<String>)]
-    cursor: Option<ScrapeJobId>,
+    cursor: Option<String>,
+    /// The order; `newest` without it.
+    #[garde(skip)]
+    #[param(inline)]
+    sort: Option<Order>,
 }
 
-/// Scrape jobs, newest first.
+/// Scrape jobs.
 #[utoipa::path(
     get, path = "/scrape-jobs", tag = "scrape jobs", operation_id = "list_scrape_jobs",
     params(ListQuery),
@@ -171,14 +174,16 @@ async fn list(
     State(app): State<Arc<App>>,
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Page<ScrapeJob>>, Problem> {
+    let sort = query.sort.unwrap_or_default();
     let filter = ScrapeJobFilter {
         id: None,
         dataset: query.dataset_id,
         status: query.status,
-        after: query.cursor,
+        after: behind(sort, query.cursor.as_deref())?,
+        sort,
     };
     let rows = scrape::list_jobs(&app.pool, &filter, query.limit + 1).await?;
-    Ok(axum::Json(Page::cut(rows, query.limit, |job| job.id.0)))
+    Ok(axum::Json(Page::sorted(rows, query.limit, sort, |job| job.id)))
 }
 
 async fn load(app: &App, id: ScrapeJobId) -> Result<ScrapeJob, Problem> {
@@ -250,9 +255,11 @@ async fn retry(
     let requeued = scrape::reopen_job(&mut *transaction, id).await?;
     if requeued {
         queue::enqueue(&mut *transaction, scrape::search_task(id)).await?;
-        transaction.commit().await?;
     }
-    jobs::retried(requeued, load(&app, id).await?)
+    // Read before a worker can take it.
+    let job = scrape::find_job(&mut *transaction, id).await?;
+    transaction.commit().await?;
+    jobs::retried(requeued, job.ok_or(Problem::NotFound("scrape job"))?)
 }
 
 #[derive(Deserialize, Validate, IntoParams)]

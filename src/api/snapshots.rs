@@ -13,11 +13,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::creation::{Begun, IdempotencyHeader, IdempotencyKey};
 use super::extract::{Json, Path, Query};
 use super::jobs;
-use super::page::{Page, default_limit};
+use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, Problem};
 use crate::app::App;
 use crate::dataset;
-use crate::db::{DatasetId, SnapshotId};
+use crate::db::{DatasetId, Order, SnapshotId};
 use crate::queue::{self, JobStatus};
 use crate::snapshot::{self, Division, Snapshot, SnapshotFilter, SnapshotImage, Split};
 
@@ -115,11 +115,14 @@ struct ListQuery {
     limit: i64,
     /// `next_cursor` of the page before.
     #[garde(skip)]
-    #[param(value_type = Option<String>)]
-    cursor: Option<SnapshotId>,
+    cursor: Option<String>,
+    /// The order; `newest` without it.
+    #[garde(skip)]
+    #[param(inline)]
+    sort: Option<Order>,
 }
 
-/// The snapshots, newest first.
+/// The snapshots.
 #[utoipa::path(
     get, path = "/snapshots", tag = "snapshots", operation_id = "list_snapshots", params(ListQuery),
     responses(
@@ -131,14 +134,16 @@ async fn list(
     State(app): State<Arc<App>>,
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Page<Snapshot>>, Problem> {
+    let sort = query.sort.unwrap_or_default();
     let filter = SnapshotFilter {
         dataset: query.dataset_id,
         status: query.status,
-        before: query.cursor,
+        after: behind(sort, query.cursor.as_deref())?,
+        sort,
         ..SnapshotFilter::default()
     };
     let rows = snapshot::list(&app.pool, &filter, query.limit + 1).await?;
-    Ok(axum::Json(Page::cut(rows, query.limit, |snapshot| snapshot.id.0)))
+    Ok(axum::Json(Page::sorted(rows, query.limit, sort, |snapshot| snapshot.id)))
 }
 
 async fn load(app: &App, id: SnapshotId) -> Result<Snapshot, Problem> {

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::reopening::reopen;
 use super::state;
 use crate::dataset::{self, ImageState};
-use crate::db::{ClassId, DatasetId, ImageId, ReviewId};
+use crate::db::{ClassId, DatasetId, ImageId, Named as _, Order, ReviewId};
 
 /// What a person decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
@@ -187,9 +187,11 @@ pub struct ReviewFilter {
     pub image: Option<ImageId>,
     /// Behind this one.
     pub after: Option<ReviewId>,
+    /// In this order.
+    pub sort: Order,
 }
 
-/// Up to `limit` reviews, newest first.
+/// Up to `limit` reviews in the filter's order.
 pub async fn list(
     executor: impl PgExecutor<'_>,
     filter: &ReviewFilter,
@@ -197,20 +199,28 @@ pub async fn list(
 ) -> sqlx::Result<Vec<Review>> {
     query_as!(
         Review,
-        r#"select r.id as "id: ReviewId", r.decision as "decision: Decision", c.name as "class?",
+        r#"with chosen as not materialized (
+               select id from reviews r
+               where ($1::uuid is null or id = $1)
+                 and ($2::uuid is null or exists (
+                     select from review_images d where d.review_id = r.id and d.image_id = $2))),
+           page as (
+               (select id, row_number() over (order by id desc) as place from chosen
+                where $5::text = 'newest' and ($3::uuid is null or id < $3) order by id desc limit $4)
+               union all
+               (select id, row_number() over (order by id) from chosen
+                where $5 = 'oldest' and ($3::uuid is null or id > $3) order by id limit $4))
+           select r.id as "id: ReviewId", r.decision as "decision: Decision", c.name as "class?",
                array(select d.image_id from review_images d where d.review_id = r.id
                      order by d.image_id) as "image_ids!: Vec<ImageId>",
                r.undone_at, r.created_at
-           from reviews r left join classes c on c.id = r.class_id
-           where ($1::uuid is null or r.id = $1)
-             and ($2::uuid is null or exists (
-                 select from review_images d where d.review_id = r.id and d.image_id = $2))
-             and ($3::uuid is null or r.id < $3)
-           order by r.id desc limit $4"#,
+           from page join reviews r using (id) left join classes c on c.id = r.class_id
+           order by place"#,
         filter.id as Option<ReviewId>,
         filter.image as Option<ImageId>,
         filter.after as Option<ReviewId>,
         limit,
+        filter.sort.name(),
     )
     .fetch_all(executor)
     .await

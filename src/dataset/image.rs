@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 use utoipa::ToSchema;
 
 use crate::blobs::Key;
-use crate::db::{ClassId, DatasetId, ImageId, Sha256};
+use crate::db::{ClassId, DatasetId, ImageId, Named as _, Order, Sha256};
 
 /// What the dataset thinks of an image; unchecked images are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
@@ -74,6 +74,8 @@ pub struct ImageFilter {
     pub check: Option<String>,
     /// Behind this one.
     pub after: Option<ImageId>,
+    /// In this order.
+    pub sort: Order,
 }
 
 /// The image, if there is one.
@@ -92,7 +94,7 @@ pub async fn find(executor: impl PgExecutor<'_>, id: ImageId) -> sqlx::Result<Op
     .await
 }
 
-/// Up to `limit` images in the order of arrival. Deleted ones are listed only when asked for by state.
+/// Up to `limit` images in the filter's order. Deleted ones are listed only when asked for by state.
 pub async fn list(
     executor: impl PgExecutor<'_>,
     filter: &ImageFilter,
@@ -100,30 +102,39 @@ pub async fn list(
 ) -> sqlx::Result<Vec<Image>> {
     query_as!(
         Image,
-        r#"select i.id as "id: ImageId", i.dataset_id as "dataset_id: DatasetId",
+        r#"with chosen as not materialized (
+               select i.id from images i join classes c on c.id = i.class_id
+               where ($1::uuid is null or i.dataset_id = $1)
+                 and ($2::text is null or c.name = $2)
+                 and (i.state = $3 or $3 is null and i.state <> 'deleted')
+                 and ($4::text is null or 'flagged' = (
+                     select v.outcome from verdicts v
+                     where v.image_id = i.id and v."check" = $4 and not v.dry_run
+                       and v.outcome <> 'withdrawn' and not exists (
+                           select from verdicts w
+                           where w.job_id = v.job_id and w.image_id = v.image_id
+                             and w."check" = v."check" and w.outcome = 'withdrawn')
+                     order by v.id desc limit 1))),
+           page as (
+               (select id, row_number() over (order by id desc) as place from chosen
+                where $7::text = 'newest' and ($5::uuid is null or id < $5) order by id desc limit $6)
+               union all
+               (select id, row_number() over (order by id) from chosen
+                where $7 = 'oldest' and ($5::uuid is null or id > $5) order by id limit $6))
+           select i.id as "id: ImageId", i.dataset_id as "dataset_id: DatasetId",
                i.sha256 as "sha256: Sha256", i.class_id as "class_id: ClassId", c.name as class,
                i.state as "state: ImageState", i.quarantined, p.width, p.height, p.bytes,
                i.created_at
-           from images i join pictures p using (sha256) join classes c on c.id = i.class_id
-           where ($1::uuid is null or i.dataset_id = $1)
-             and ($2::text is null or c.name = $2)
-             and (i.state = $3 or $3 is null and i.state <> 'deleted')
-             and ($4::text is null or 'flagged' = (
-                 select v.outcome from verdicts v
-                 where v.image_id = i.id and v."check" = $4 and not v.dry_run
-                   and v.outcome <> 'withdrawn' and not exists (
-                       select from verdicts w
-                       where w.job_id = v.job_id and w.image_id = v.image_id
-                         and w."check" = v."check" and w.outcome = 'withdrawn')
-                 order by v.id desc limit 1))
-             and ($5::uuid is null or i.id > $5)
-           order by i.id limit $6"#,
+           from page join images i using (id) join pictures p using (sha256)
+           join classes c on c.id = i.class_id
+           order by place"#,
         filter.dataset as Option<DatasetId>,
         filter.class,
         filter.state as Option<ImageState>,
         filter.check,
         filter.after as Option<ImageId>,
         limit,
+        filter.sort.name(),
     )
     .fetch_all(executor)
     .await

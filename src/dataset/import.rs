@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor, query, query_scalar};
 use utoipa::ToSchema;
 
-use crate::db::{ClassId, DatasetId, ImportJobId};
+use crate::db::{ClassId, DatasetId, ImportJobId, Named as _, Order};
 use crate::queue::{JobError, JobStatus, Lane, NewTask, Progress};
 
 /// One uploaded archive of pictures.
@@ -49,6 +49,8 @@ pub struct ImportFilter {
     pub status: Option<JobStatus>,
     /// Older than this one.
     pub after: Option<ImportJobId>,
+    /// In this order.
+    pub sort: Order,
 }
 
 /// Records an upload under an id that its blob already has.
@@ -78,19 +80,28 @@ pub async fn list(
     limit: i64,
 ) -> sqlx::Result<Vec<ImportJob>> {
     let rows = query!(
-        r#"select j.id as "id: ImportJobId", j.dataset_id as "dataset_id: DatasetId",
+        r#"with chosen as not materialized (
+               select id from import_jobs
+               where ($1::uuid is null or id = $1) and ($2::uuid is null or dataset_id = $2)
+                 and ($3::job_status is null or status = $3)),
+           page as (
+               (select id, row_number() over (order by id desc) as place from chosen
+                where $6::text = 'newest' and ($4::uuid is null or id < $4) order by id desc limit $5)
+               union all
+               (select id, row_number() over (order by id) from chosen
+                where $6 = 'oldest' and ($4::uuid is null or id > $4) order by id limit $5))
+           select j.id as "id: ImportJobId", j.dataset_id as "dataset_id: DatasetId",
                c.name as "class?", j.file_name, j.status as "status: JobStatus", j.done, j.total,
                j.outcomes as "outcomes: Json<BTreeMap<String, i64>>", j.error_code, j.error,
                j.created_at, j.started_at, j.finished_at
-           from import_jobs j left join classes c on c.id = j.class_id
-           where ($1::uuid is null or j.id = $1) and ($2::uuid is null or j.dataset_id = $2)
-             and ($3::job_status is null or j.status = $3) and ($4::uuid is null or j.id < $4)
-           order by j.id desc limit $5"#,
+           from page join import_jobs j using (id) left join classes c on c.id = j.class_id
+           order by place"#,
         filter.id as Option<ImportJobId>,
         filter.dataset as Option<DatasetId>,
         filter.status as Option<JobStatus>,
         filter.after as Option<ImportJobId>,
         limit,
+        filter.sort.name(),
     )
     .fetch_all(executor)
     .await?;

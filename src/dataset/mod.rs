@@ -6,12 +6,14 @@ mod deposit;
 mod image;
 pub mod import;
 mod ingest;
+mod order;
 mod reference;
 mod sighting;
 
 pub use class::{Class, Counts, NewClass};
 pub use image::{Image, ImageFilter, ImageState};
 pub use ingest::{Admission, Arrival, Origin};
+pub use order::{DatasetCursor, DatasetOrder};
 
 pub use self::class::{NameTaken, printable, update as update_class};
 pub use self::class::{
@@ -33,7 +35,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 use utoipa::ToSchema;
 
-use crate::db::DatasetId;
+use crate::db::{DatasetId, Named as _};
 
 /// A living collection: named classes with their images.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -100,18 +102,31 @@ pub async fn find(connection: &mut PgConnection, id: DatasetId) -> sqlx::Result<
     Ok(Some(row.with(classes.into_iter().map(|(_, class)| class).collect())))
 }
 
-/// Up to `limit` datasets, newest first, those after the cursor.
+/// Up to `limit` datasets in the order, those after the cursor.
 pub async fn list(
     connection: &mut PgConnection,
-    after: Option<DatasetId>,
+    sort: DatasetOrder,
+    after: &DatasetCursor,
     limit: i64,
 ) -> sqlx::Result<Vec<Dataset>> {
     let rows = query_as!(
         Row,
-        r#"select id as "id: DatasetId", name, created_at from datasets
-           where $1::uuid is null or id < $1 order by id desc limit $2"#,
-        after as Option<DatasetId>,
+        r#"with page as (
+               (select id, row_number() over (order by id desc) as place from datasets
+                where $3::text = 'newest' and ($1::uuid is null or id < $1)
+                order by id desc limit $2)
+               union all
+               (select id, row_number() over (order by id) from datasets
+                where $3 = 'oldest' and ($1::uuid is null or id > $1) order by id limit $2)
+               union all
+               (select id, row_number() over (order by name) from datasets
+                where $3 = 'name' and ($4::text is null or name > $4) order by name limit $2))
+           select id as "id!: DatasetId", name, created_at
+           from page join datasets using (id) order by place"#,
+        after.id() as Option<DatasetId>,
         limit,
+        sort.name(),
+        after.name(),
     )
     .fetch_all(&mut *connection)
     .await?;

@@ -12,8 +12,8 @@ pub struct Stored {
     pub status: Option<i16>,
     /// `Location` header.
     pub location: Option<String>,
-    /// Body.
-    pub response: Option<serde_json::Value>,
+    /// Body, word for word.
+    pub response: Option<String>,
 }
 
 /// Takes the key in the caller's transaction, or gives what was stored under it. Waits for a concurrent

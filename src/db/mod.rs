@@ -4,10 +4,12 @@ pub mod embedded;
 mod id;
 pub mod idempotency;
 mod migrate;
+mod order;
 pub mod pinned;
 mod pool;
 
 pub use embedded::Embedded;
 pub use id::*;
 pub use migrate::{migrate, version};
+pub use order::{Named, Order};
 pub use pool::{connect, is_transient, ping};

@@ -5,7 +5,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 use utoipa::ToSchema;
 
-use crate::db::{DatasetId, ModelId, Sha256, SnapshotId, TrainingRunId};
+use crate::db::{DatasetId, ModelId, Named as _, Order, Sha256, SnapshotId, TrainingRunId};
 
 /// A published model; immutable.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -77,13 +77,15 @@ pub async fn insert(executor: impl PgExecutor<'_>, new: &NewModel) -> sqlx::Resu
 pub struct ModelFilter {
     /// Of this dataset.
     pub dataset: Option<DatasetId>,
-    /// Older than this one.
-    pub before: Option<ModelId>,
+    /// Behind this one.
+    pub after: Option<ModelId>,
+    /// In this order.
+    pub sort: Order,
     /// This one alone.
     pub only: Option<ModelId>,
 }
 
-/// Up to `limit` models, newest first.
+/// Up to `limit` models in the filter's order.
 pub async fn list(
     executor: impl PgExecutor<'_>,
     filter: ModelFilter,
@@ -91,7 +93,16 @@ pub async fn list(
 ) -> sqlx::Result<Vec<Model>> {
     query_as!(
         Model,
-        r#"select m.id as "id: ModelId", m.dataset_id as "dataset_id: DatasetId",
+        r#"with chosen as not materialized (
+               select id from models
+               where ($1::uuid is null or dataset_id = $1) and ($3::uuid is null or id = $3)),
+           page as (
+               (select id, row_number() over (order by id desc) as place from chosen
+                where $5::text = 'newest' and ($2::uuid is null or id < $2) order by id desc limit $4)
+               union all
+               (select id, row_number() over (order by id) from chosen
+                where $5 = 'oldest' and ($2::uuid is null or id > $2) order by id limit $4))
+           select m.id as "id: ModelId", m.dataset_id as "dataset_id: DatasetId",
                r.snapshot_id as "snapshot_id: SnapshotId",
                m.training_run_id as "training_run_id: TrainingRunId", m.classes,
                m.sha256 as "sha256: Sha256", m.bytes, r.train_accuracy, r.test_accuracy,
@@ -100,15 +111,13 @@ pub async fn list(
                                 order by a.id desc limit 1), false) as "active!",
                coalesce(m.id = (select a.model_id from activations a order by a.id desc limit 1),
                         false) as "default!"
-           from models m join training_runs r on r.id = m.training_run_id
-           where ($1::uuid is null or m.dataset_id = $1)
-             and ($2::uuid is null or m.id < $2)
-             and ($3::uuid is null or m.id = $3)
-           order by m.id desc limit $4"#,
+           from page join models m using (id) join training_runs r on r.id = m.training_run_id
+           order by place"#,
         filter.dataset as Option<DatasetId>,
-        filter.before as Option<ModelId>,
+        filter.after as Option<ModelId>,
         filter.only as Option<ModelId>,
         limit,
+        filter.sort.name(),
     )
     .fetch_all(executor)
     .await

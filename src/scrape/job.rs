@@ -9,7 +9,7 @@ use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 use utoipa::ToSchema;
 
 use super::source::{Cursor, Filters, Query, StopReason};
-use crate::db::{ClassId, DatasetId, ScrapeJobId};
+use crate::db::{ClassId, DatasetId, Named as _, Order, ScrapeJobId};
 use crate::queue::{JobError, JobStatus, Lane, NewTask, Progress};
 
 /// The count of candidates that have no outcome yet, among the outcomes of a row.
@@ -76,8 +76,10 @@ pub struct ScrapeJobFilter {
     pub dataset: Option<DatasetId>,
     /// In this status.
     pub status: Option<JobStatus>,
-    /// Older than this one.
+    /// Behind this one.
     pub after: Option<ScrapeJobId>,
+    /// In this order.
+    pub sort: Order,
 }
 
 /// Creates a queued job.
@@ -101,7 +103,7 @@ pub async fn insert(
     .await
 }
 
-/// Up to `limit` scrape jobs, newest first.
+/// Up to `limit` scrape jobs in the filter's order.
 pub async fn list(
     executor: impl PgExecutor<'_>,
     filter: &ScrapeJobFilter,
@@ -109,28 +111,35 @@ pub async fn list(
 ) -> sqlx::Result<Vec<ScrapeJob>> {
     // The page is cut before the outcomes are counted: only its jobs are counted.
     let rows = query!(
-        r#"select j.id as "id: ScrapeJobId", j.dataset_id as "dataset_id: DatasetId",
+        r#"with chosen as not materialized (
+               select id from scrape_jobs
+               where ($1::uuid is null or id = $1) and ($2::uuid is null or dataset_id = $2)
+                 and ($3::job_status is null or status = $3)),
+           page as (
+               (select id, row_number() over (order by id desc) as place from chosen
+                where $6::text = 'newest' and ($4::uuid is null or id < $4) order by id desc limit $5)
+               union all
+               (select id, row_number() over (order by id) from chosen
+                where $6 = 'oldest' and ($4::uuid is null or id > $4) order by id limit $5))
+           select j.id as "id: ScrapeJobId", j.dataset_id as "dataset_id: DatasetId",
                c.name as class, j.source, j.phrase, j."limit",
                j.filters as "filters: Json<Filters>", j.status as "status: JobStatus",
                j.stop_reason as "stop_reason: StopReason", j.skipped_tiles, j.error_code, j.error,
                j.created_at, j.started_at, j.finished_at,
                o.outcomes as "outcomes!: Json<BTreeMap<String, i64>>"
-           from (select * from scrape_jobs
-                 where ($1::uuid is null or id = $1) and ($2::uuid is null or dataset_id = $2)
-                   and ($3::job_status is null or status = $3) and ($4::uuid is null or id < $4)
-                 order by id desc limit $5) j
-           join classes c on c.id = j.class_id
+           from page join scrape_jobs j using (id) join classes c on c.id = j.class_id
            cross join lateral (
                select coalesce(jsonb_object_agg(
                    coalesce(outcome || coalesce(':' || why, ''), 'open'), n), '{}') as outcomes
                from (select outcome::text, why, count(*) as n from candidates
                      where job_id = j.id group by outcome, why) g) o
-           order by j.id desc"#,
+           order by place"#,
         filter.id as Option<ScrapeJobId>,
         filter.dataset as Option<DatasetId>,
         filter.status as Option<JobStatus>,
         filter.after as Option<ScrapeJobId>,
         limit,
+        filter.sort.name(),
     )
     .fetch_all(executor)
     .await?;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 use utoipa::ToSchema;
 
-use crate::db::{DatasetId, ModelId, Sha256, SnapshotId};
+use crate::db::{DatasetId, ModelId, Named as _, Order, Sha256, SnapshotId};
 use crate::queue::{Failure, JobError, JobStatus, Lane, NewTask, Progress};
 
 /// A frozen dataset: what is trained on.
@@ -127,13 +127,15 @@ pub struct SnapshotFilter {
     pub dataset: Option<DatasetId>,
     /// In this status.
     pub status: Option<JobStatus>,
-    /// Older than this one.
-    pub before: Option<SnapshotId>,
+    /// Behind this one.
+    pub after: Option<SnapshotId>,
+    /// In this order.
+    pub sort: Order,
     /// This one alone.
     pub only: Option<SnapshotId>,
 }
 
-/// Up to `limit` snapshots, newest first.
+/// Up to `limit` snapshots in the filter's order.
 pub async fn list(
     executor: impl PgExecutor<'_>,
     filter: &SnapshotFilter,
@@ -141,7 +143,17 @@ pub async fn list(
 ) -> sqlx::Result<Vec<Snapshot>> {
     let rows = query_as!(
         Row,
-        r#"select s.id as "id: SnapshotId", s.dataset_id as "dataset_id: DatasetId",
+        r#"with chosen as not materialized (
+               select id from snapshots
+               where ($1::uuid is null or dataset_id = $1)
+                 and ($2::job_status is null or status = $2) and ($4::uuid is null or id = $4)),
+           page as (
+               (select id, row_number() over (order by id desc) as place from chosen
+                where $6::text = 'newest' and ($3::uuid is null or id < $3) order by id desc limit $5)
+               union all
+               (select id, row_number() over (order by id) from chosen
+                where $6 = 'oldest' and ($3::uuid is null or id > $3) order by id limit $5))
+           select s.id as "id: SnapshotId", s.dataset_id as "dataset_id: DatasetId",
                s.status as "status: JobStatus", s.test_fraction, s.seed, s.classes, s.train, s.test,
                s.leaks, s.error_code, s.error, s.created_at, s.started_at, s.finished_at,
                (select count(*) from snapshot_images m
@@ -149,17 +161,13 @@ pub async fn list(
                 where m.snapshot_id = s.id
                   and (i.id is null or i.state = 'deleted' or p.erased_at is not null)
                ) as "missing!"
-           from snapshots s
-           where ($1::uuid is null or s.dataset_id = $1)
-             and ($2::job_status is null or s.status = $2)
-             and ($3::uuid is null or s.id < $3)
-             and ($4::uuid is null or s.id = $4)
-           order by s.id desc limit $5"#,
+           from page join snapshots s using (id) order by place"#,
         filter.dataset as Option<DatasetId>,
         filter.status as Option<JobStatus>,
-        filter.before as Option<SnapshotId>,
+        filter.after as Option<SnapshotId>,
         filter.only as Option<SnapshotId>,
         limit,
+        filter.sort.name(),
     )
     .fetch_all(executor)
     .await?;

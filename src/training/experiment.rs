@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::comparison::{Contender, Rule, Sample, Selection, baseline, select};
 use super::prediction::{Prediction, split};
 use super::{RunFilter, TrainingRun, run};
-use crate::db::{DatasetId, ExperimentId, SnapshotId, TrainingRunId};
+use crate::db::{DatasetId, ExperimentId, Named as _, Order, SnapshotId, TrainingRunId};
 use crate::queue::JobStatus;
 
 /// A grid of recipes and seeds on one snapshot.
@@ -40,8 +40,10 @@ pub struct ExperimentFilter {
     pub dataset: Option<DatasetId>,
     /// On this snapshot.
     pub snapshot: Option<SnapshotId>,
-    /// Older than this one.
-    pub before: Option<ExperimentId>,
+    /// Behind this one.
+    pub after: Option<ExperimentId>,
+    /// In this order.
+    pub sort: Order,
     /// This one alone.
     pub only: Option<ExperimentId>,
 }
@@ -62,7 +64,7 @@ pub async fn insert(
     .await
 }
 
-/// Up to `limit` experiments, newest first.
+/// Up to `limit` experiments in the filter's order.
 pub async fn list(
     executor: impl PgExecutor<'_>,
     filter: &ExperimentFilter,
@@ -70,22 +72,29 @@ pub async fn list(
 ) -> sqlx::Result<Vec<Experiment>> {
     query_as!(
         Experiment,
-        r#"select e.id as "id: ExperimentId", e.snapshot_id as "snapshot_id: SnapshotId",
+        r#"with chosen as not materialized (
+               select e.id from experiments e join snapshots s on s.id = e.snapshot_id
+               where ($1::uuid is null or s.dataset_id = $1)
+                 and ($2::uuid is null or e.snapshot_id = $2) and ($4::uuid is null or e.id = $4)),
+           page as (
+               (select id, row_number() over (order by id desc) as place from chosen
+                where $6::text = 'newest' and ($3::uuid is null or id < $3) order by id desc limit $5)
+               union all
+               (select id, row_number() over (order by id) from chosen
+                where $6 = 'oldest' and ($3::uuid is null or id > $3) order by id limit $5))
+           select e.id as "id: ExperimentId", e.snapshot_id as "snapshot_id: SnapshotId",
                s.dataset_id as "dataset_id: DatasetId", e.name, count(r.id) as "runs!",
                count(r.id) filter (where r.status in ('queued', 'running')) as "unfinished!",
                count(r.id) filter (where r.status = 'succeeded') as "succeeded!", e.created_at
-           from experiments e join snapshots s on s.id = e.snapshot_id
+           from page join experiments e using (id) join snapshots s on s.id = e.snapshot_id
            left join training_runs r on r.experiment_id = e.id
-           where ($1::uuid is null or s.dataset_id = $1)
-             and ($2::uuid is null or e.snapshot_id = $2)
-             and ($3::uuid is null or e.id < $3)
-             and ($4::uuid is null or e.id = $4)
-           group by e.id, s.dataset_id order by e.id desc limit $5"#,
+           group by place, e.id, s.dataset_id order by place"#,
         filter.dataset as Option<DatasetId>,
         filter.snapshot as Option<SnapshotId>,
-        filter.before as Option<ExperimentId>,
+        filter.after as Option<ExperimentId>,
         filter.only as Option<ExperimentId>,
         limit,
+        filter.sort.name(),
     )
     .fetch_all(executor)
     .await

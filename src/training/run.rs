@@ -6,8 +6,9 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 use utoipa::ToSchema;
 
+use super::order::{Place, RunOrder};
 use super::{Prediction, Recipe, epoch, prediction};
-use crate::db::{DatasetId, ExperimentId, ModelId, Sha256, SnapshotId, TrainingRunId};
+use crate::db::{DatasetId, ExperimentId, ModelId, Named as _, Sha256, SnapshotId, TrainingRunId};
 use crate::queue::{Failure, JobError, JobStatus, Lane, NewTask, Progress};
 
 /// One recipe on one snapshot with one seed.
@@ -148,13 +149,15 @@ pub struct RunFilter {
     pub experiment: Option<ExperimentId>,
     /// In this status.
     pub status: Option<JobStatus>,
-    /// Older than this one.
-    pub before: Option<TrainingRunId>,
+    /// Behind this place.
+    pub after: Option<Place>,
+    /// In this order.
+    pub sort: RunOrder,
     /// This one alone.
     pub only: Option<TrainingRunId>,
 }
 
-/// Up to `limit` runs, newest first.
+/// Up to `limit` runs in the filter's order.
 pub async fn list(
     executor: impl PgExecutor<'_>,
     filter: &RunFilter,
@@ -162,29 +165,48 @@ pub async fn list(
 ) -> sqlx::Result<Vec<TrainingRun>> {
     let rows = query_as!(
         Row,
-        r#"select r.id as "id: TrainingRunId", r.experiment_id as "experiment_id: ExperimentId",
+        r#"with chosen as not materialized (
+               select r.id, coalesce(r.test_accuracy, -1) as accuracy, coalesce(r.gap, 2) as gap
+               from training_runs r join snapshots s on s.id = r.snapshot_id
+               where ($1::uuid is null or s.dataset_id = $1)
+                 and ($2::uuid is null or r.snapshot_id = $2)
+                 and ($3::job_status is null or r.status = $3)
+                 and ($5::uuid is null or r.id = $5)
+                 and ($6::uuid is null or r.experiment_id = $6)),
+           page as (
+               (select id, row_number() over (order by id desc) as place from chosen
+                where $8::text = 'newest' and ($4::uuid is null or id < $4) order by id desc limit $7)
+               union all
+               (select id, row_number() over (order by id) from chosen
+                where $8 = 'oldest' and ($4::uuid is null or id > $4) order by id limit $7)
+               union all
+               (select id, row_number() over (order by accuracy desc, id desc) from chosen
+                where $8 = 'test_accuracy'
+                  and ($4::uuid is null or (accuracy, id) < ($9::double precision, $4))
+                order by accuracy desc, id desc limit $7)
+               union all
+               (select id, row_number() over (order by gap, id) from chosen
+                where $8 = 'gap' and ($4::uuid is null or (gap, id) > ($9, $4))
+                order by gap, id limit $7))
+           select r.id as "id: TrainingRunId", r.experiment_id as "experiment_id: ExperimentId",
                r.name, r.snapshot_id as "snapshot_id: SnapshotId",
                s.dataset_id as "dataset_id: DatasetId", r.status as "status: JobStatus", r.done, r.total,
                (select coalesce(max(e.epoch), 0) from epochs e where e.run_id = r.id) as "epoch!",
                r.recipe as "recipe: Json<Recipe>", r.seed, m.id as "model_id?: ModelId",
                r.train_accuracy, r.test_accuracy, r.gap, r.best_epoch, r.error_code, r.error, r.created_at,
                r.started_at, r.finished_at
-           from training_runs r join snapshots s on s.id = r.snapshot_id
+           from page join training_runs r using (id) join snapshots s on s.id = r.snapshot_id
            left join models m on m.training_run_id = r.id
-           where ($1::uuid is null or s.dataset_id = $1)
-             and ($2::uuid is null or r.snapshot_id = $2)
-             and ($3::job_status is null or r.status = $3)
-             and ($4::uuid is null or r.id < $4)
-             and ($5::uuid is null or r.id = $5)
-             and ($6::uuid is null or r.experiment_id = $6)
-           order by r.id desc limit $7"#,
+           order by page.place"#,
         filter.dataset as Option<DatasetId>,
         filter.snapshot as Option<SnapshotId>,
         filter.status as Option<JobStatus>,
-        filter.before as Option<TrainingRunId>,
+        filter.after.map(|place| place.id) as Option<TrainingRunId>,
         filter.only as Option<TrainingRunId>,
         filter.experiment as Option<ExperimentId>,
         limit,
+        filter.sort.name(),
+        filter.after.map(|place| place.value),
     )
     .fetch_all(executor)
     .await?;

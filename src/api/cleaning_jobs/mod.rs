@@ -16,11 +16,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::extract::{Path, Query};
 use super::jobs::{self, Job};
-use super::page::{Page, default_limit};
+use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, Problem};
 use crate::app::App;
 use crate::cleaning::{CleaningJob, JobFilter, Outcome, Verdict, VerdictFilter, job, verdict};
-use crate::db::{CleaningJobId, DatasetId, VerdictId};
+use crate::db::{CleaningJobId, DatasetId, Order, VerdictId};
 use crate::queue::JobStatus;
 
 /// The routes of this folder.
@@ -58,11 +58,14 @@ struct ListQuery {
     limit: i64,
     /// `next_cursor` of the page before.
     #[garde(skip)]
-    #[param(value_type = Option<String>)]
-    cursor: Option<CleaningJobId>,
+    cursor: Option<String>,
+    /// The order; `newest` without it.
+    #[garde(skip)]
+    #[param(inline)]
+    sort: Option<Order>,
 }
 
-/// The cleaning jobs, newest first.
+/// The cleaning jobs.
 #[utoipa::path(
     get, path = "/cleaning-jobs", tag = "cleaning jobs", operation_id = "list_cleaning_jobs",
     params(ListQuery),
@@ -75,9 +78,15 @@ async fn list(
     State(app): State<Arc<App>>,
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Page<CleaningJob>>, Problem> {
-    let filter = JobFilter { status: query.status, dataset: query.dataset_id, after: query.cursor };
+    let sort = query.sort.unwrap_or_default();
+    let filter = JobFilter {
+        status: query.status,
+        dataset: query.dataset_id,
+        after: behind(sort, query.cursor.as_deref())?,
+        sort,
+    };
     let rows = job::list(&app.pool, &filter, query.limit + 1).await?;
-    Ok(axum::Json(Page::cut(rows, query.limit, |job| job.id.0)))
+    Ok(axum::Json(Page::sorted(rows, query.limit, sort, |job| job.id)))
 }
 
 async fn load(app: &App, id: CleaningJobId) -> Result<CleaningJob, Problem> {

@@ -16,13 +16,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::extract::{Path, Query};
 use super::jobs;
-use super::page::{Page, default_limit};
+use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, FieldError, Problem};
 use crate::app::App;
 use crate::db::{DatasetId, SnapshotId, TrainingRunId};
 use crate::queue::{self, JobStatus};
 use crate::snapshot::{self, Snapshot};
-use crate::training::{self, RunFilter, TrainingRun};
+use crate::training::{self, RunFilter, RunOrder, TrainingRun};
 
 /// The routes of this folder.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -38,7 +38,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 
 /// A snapshot that can be trained on.
 async fn trainable(connection: &mut PgConnection, id: SnapshotId) -> Result<Snapshot, Problem> {
-    let snapshot = snapshot::find(connection, id).await?.ok_or(Problem::NotFound("snapshot"))?;
+    let snapshot = snapshot::find(connection, id).await?;
+    let unknown = || Problem::invalid("snapshot_id", "there is no such snapshot");
+    let snapshot = snapshot.ok_or_else(unknown)?;
     if snapshot.status != JobStatus::Succeeded {
         return Err(Problem::Conflict("snapshot_not_ready", "the snapshot is not frozen".into()));
     }
@@ -81,11 +83,14 @@ struct ListQuery {
     limit: i64,
     /// `next_cursor` of the page before.
     #[garde(skip)]
-    #[param(value_type = Option<String>)]
-    cursor: Option<TrainingRunId>,
+    cursor: Option<String>,
+    /// The order; `newest` without it.
+    #[garde(skip)]
+    #[param(inline)]
+    sort: Option<RunOrder>,
 }
 
-/// The training runs, newest first.
+/// The training runs.
 #[utoipa::path(
     get, path = "/training-runs", tag = "training runs", operation_id = "list_training_runs",
     params(ListQuery),
@@ -98,15 +103,17 @@ async fn list(
     State(app): State<Arc<App>>,
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Page<TrainingRun>>, Problem> {
+    let sort = query.sort.unwrap_or_default();
     let filter = RunFilter {
         dataset: query.dataset_id,
         snapshot: query.snapshot_id,
         status: query.status,
-        before: query.cursor,
+        after: behind(sort, query.cursor.as_deref())?,
+        sort,
         ..RunFilter::default()
     };
     let rows = training::list(&app.pool, &filter, query.limit + 1).await?;
-    Ok(axum::Json(Page::cut(rows, query.limit, |run| run.id.0)))
+    Ok(axum::Json(Page::sorted(rows, query.limit, sort, |run| run.place(sort))))
 }
 
 pub(super) async fn load(app: &App, id: TrainingRunId) -> Result<TrainingRun, Problem> {

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::cleaning::settings::{ReferenceTags, TagSettings};
 use crate::cleaning::tally::{Outcomes, Tally};
-use crate::db::{CleaningJobId, DatasetId};
+use crate::db::{CleaningJobId, DatasetId, Named as _, Order};
 use crate::queue::{JobError, JobStatus, Progress};
 
 /// One pass of checks over a dataset.
@@ -137,9 +137,11 @@ pub struct JobFilter {
     pub dataset: Option<DatasetId>,
     /// Behind this one.
     pub after: Option<CleaningJobId>,
+    /// In this order.
+    pub sort: Order,
 }
 
-/// Up to `limit` jobs, newest first.
+/// Up to `limit` jobs in the filter's order.
 pub async fn list(
     executor: impl PgExecutor<'_>,
     filter: &JobFilter,
@@ -147,20 +149,28 @@ pub async fn list(
 ) -> sqlx::Result<Vec<CleaningJob>> {
     let rows = query_as!(
         Row,
-        r#"select id as "id: CleaningJobId", dataset_id as "dataset_id: DatasetId", checks,
+        r#"with chosen as not materialized (
+               select id from cleaning_jobs
+               where ($1::job_status is null or status = $1)
+                 and ($2::uuid is null or dataset_id = $2)),
+           page as (
+               (select id, row_number() over (order by id desc) as place from chosen
+                where $5::text = 'newest' and ($3::uuid is null or id < $3) order by id desc limit $4)
+               union all
+               (select id, row_number() over (order by id) from chosen
+                where $5 = 'oldest' and ($3::uuid is null or id > $3) order by id limit $4))
+           select id as "id!: CleaningJobId", dataset_id as "dataset_id!: DatasetId", checks,
                tags as "tags: Json<TagSettings>", dry_run, budget_usd,
                status as "status: JobStatus", planned_at,
                reference_tags as "reference_tags: Json<Vec<ReferenceTags>>", total, done,
                tally as "tally: Json<Tally>", tagger_calls, cost_usd, error_code, error, undone_at,
                created_at, started_at, finished_at
-           from cleaning_jobs
-           where ($1::job_status is null or status = $1) and ($2::uuid is null or dataset_id = $2)
-             and ($3::uuid is null or id < $3)
-           order by id desc limit $4"#,
+           from page join cleaning_jobs using (id) order by place"#,
         filter.status as Option<JobStatus>,
         filter.dataset as Option<DatasetId>,
         filter.after as Option<CleaningJobId>,
         limit,
+        filter.sort.name(),
     )
     .fetch_all(executor)
     .await?;
