@@ -62,9 +62,14 @@ pub(super) fn caused_by<E: std::error::Error + 'static>(
         .any(<dyn std::error::Error>::is::<E>)
 }
 
-/// Refuses a body that says how it is compressed: none is ever unpacked, however small it is.
-pub(super) async fn uncompressed(request: Request) -> Result<Request, Problem> {
-    match request.headers().get(header::CONTENT_ENCODING) {
+/// Refuses what no handler is to see: a request for two hosts, and a body that says how it is compressed; none is
+/// ever unpacked, however small it is.
+pub(super) async fn admissible(request: Request) -> Result<Request, Problem> {
+    let headers = request.headers();
+    if headers.get_all(header::HOST).iter().count() > 1 {
+        return Err(Problem::Malformed("a request has one Host header".into()));
+    }
+    match headers.get(header::CONTENT_ENCODING) {
         Some(encoding) if encoding != "identity" => {
             Err(Problem::UnsupportedMediaType("send the body uncompressed".into()))
         }

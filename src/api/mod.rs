@@ -130,7 +130,7 @@ pub fn router(app: Arc<App>, rest: Router) -> Router {
         .merge(rest)
         .fallback(async || Problem::NotFound("page"))
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
-        .layer(axum::middleware::map_request(extract::uncompressed))
+        .layer(axum::middleware::map_request(extract::admissible))
         .layer(axum::extract::DefaultBodyLimit::disable())
         .layer(layers)
 }

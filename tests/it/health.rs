@@ -1,9 +1,12 @@
 //! What the machine that watches the service sees, and what clients see while something is away.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::drawn::{admit, drawn, patchwork, png};
-use crate::support::service::{Service, service};
+use crate::support::s3::{self, Fault, S3StandIn};
+use crate::support::service::{Service, service, service_on};
 
 async fn assert_away(service: &Service, path: &str, code: &str) {
     let response = reqwest::get(service.url(path)).await.unwrap();
@@ -47,4 +50,15 @@ async fn while_its_bytes_are_away_an_image_is_503_and_its_row_is_shown() {
     assert!(!folder.exists(), "nothing is written below where the store was");
     std::fs::rename(&aside, &folder).unwrap();
     assert_eq!(service.get(&format!("/images/{image}/file")).await.0, 200);
+}
+
+#[tokio::test]
+async fn while_the_bucket_fails_an_image_is_503() {
+    let bucket = S3StandIn::start().await;
+    let blobs = s3::open(&bucket.endpoint, "health", Duration::from_secs(5)).await;
+    let service = service_on(&[], Some(blobs)).await;
+    let dataset = drawn(&service, "ships", &[0]).await;
+    let image = admit(&service, dataset, 0, png(&patchwork(0, 0))).await;
+    bucket.fail("get", &[Fault::Internal; 50]);
+    assert_away(&service, &format!("/images/{image}/file"), "blob_store_unavailable").await;
 }

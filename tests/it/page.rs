@@ -102,3 +102,45 @@ async fn an_answer_keeps_the_declared_order_of_its_keys_when_it_is_repeated() {
         at("id") < at("name") && at("name") < at("classes") && at("classes") < at("created_at")
     );
 }
+
+#[tokio::test]
+async fn every_order_of_the_document_is_answered_and_no_other() {
+    let service = service(&[]).await;
+    let document = serde_json::to_value(shipshape::api::document()).unwrap();
+    let mut lists = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let parameters = item["get"]["parameters"].as_array();
+        let sort = parameters.and_then(|all| all.iter().find(|one| one["name"] == "sort"));
+        let Some(sort) = sort else { continue };
+        let orders = orders(sort);
+        assert!(orders.len() >= 2, "{path}: {sort}");
+        for order in &orders {
+            let (status, page) = service.get(&format!("{path}?sort={order}")).await;
+            assert_eq!((status, &page["items"]), (200, &json!([])), "{path} by {order}: {page}");
+        }
+        let (status, problem) = service.get(&format!("{path}?sort=surely")).await;
+        assert_eq!(status, 422, "{path}: {problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(orders.iter().all(|order| detail.contains(order)), "{path}: {detail}");
+        lists += 1;
+    }
+    assert_eq!(lists, 10, "datasets, images, three kinds of jobs, snapshots, runs, and so on");
+}
+
+/// The names in a parameter's schema, wherever it keeps them.
+fn orders(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(map) => match map.get("enum").and_then(Value::as_array) {
+            Some(names) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            None => map.values().flat_map(orders).collect(),
+        },
+        Value::Array(items) => items
+            .iter()
+            .flat_map(|item| match item["const"].as_str() {
+                Some(name) => vec![name.to_owned()],
+                None => orders(item),
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
