@@ -108,7 +108,7 @@ pub(super) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem>
         .map_err(|_| Problem::Malformed("there is something behind the JSON value".into()))?;
     // Postgres text holds no NUL, and nothing of ours needs one.
     if text.contains("\\u0000") && serde_json::from_str(text).is_ok_and(|v| holds_nul(&v)) {
-        return Err(Problem::invalid("", "text may not hold a NUL character"));
+        return Err(Problem::invalid("", "may not hold a NUL character"));
     }
     Ok(value)
 }

@@ -151,7 +151,9 @@ async fn retry(
     let requeued = import::reopen(&mut *transaction, id).await?;
     if requeued {
         queue::enqueue(&mut *transaction, import::task(id)).await?;
-        transaction.commit().await?;
     }
-    jobs::retried(requeued, load(&app, id).await?)
+    // Read before a worker can take it.
+    let job = import::find(&mut *transaction, id).await?;
+    transaction.commit().await?;
+    jobs::retried(requeued, job.ok_or(Problem::NotFound("import job"))?)
 }

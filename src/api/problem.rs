@@ -24,6 +24,14 @@ impl FieldError {
     pub(super) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into() }
     }
+
+    /// Field and message; the message alone where it is about the whole request.
+    fn sentence(&self) -> String {
+        if self.field.is_empty() {
+            return format!("the request {}", self.message);
+        }
+        format!("{}: {}", self.field, self.message)
+    }
 }
 
 /// Why a request failed. Each variant is one status; `code` says more to a program, `detail` to a person.
@@ -96,11 +104,7 @@ impl Problem {
                 S::UNPROCESSABLE_ENTITY,
                 "invalid_request",
                 "Invalid request",
-                errors
-                    .iter()
-                    .map(|e| format!("{}: {}", e.field, e.message))
-                    .collect::<Vec<_>>()
-                    .join("; "),
+                errors.iter().map(FieldError::sentence).collect::<Vec<_>>().join("; "),
             ),
             Self::Unprocessable(code, d) => {
                 (S::UNPROCESSABLE_ENTITY, code, "Unprocessable content", d.clone())

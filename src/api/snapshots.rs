@@ -269,7 +269,9 @@ async fn retry(
     let requeued = snapshot::requeue(&mut *transaction, id).await?;
     if requeued {
         queue::enqueue(&mut *transaction, snapshot::freeze_task(id)).await?;
-        transaction.commit().await?;
     }
-    jobs::retried(requeued, load(&app, id).await?)
+    // Read before a worker can take it.
+    let snapshot = snapshot::find(&mut *transaction, id).await?;
+    transaction.commit().await?;
+    jobs::retried(requeued, snapshot.ok_or(Problem::NotFound("snapshot"))?)
 }

@@ -336,6 +336,8 @@ async fn a_rejection_is_a_sentence_about_its_field() {
         assert_eq!((status, &error["field"]), (422, &json!(field)), "{path}: {problem}");
         assert!(error["message"].as_str().unwrap().starts_with(said), "{path}: {problem}");
     }
+    let (_, problem) = service.post("/datasets", &Value::Null).await;
+    assert_eq!(problem["detail"], "the request must be an object, not null");
     let (_, problem) = service.post("/datasets", &json!({"name": 5})).await;
     assert_eq!(
         problem["errors"],
