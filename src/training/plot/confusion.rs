@@ -1,6 +1,6 @@
 //! The confusion matrix: rows by true class, shares of the row as colour, counts as numbers.
 
-use super::canvas::{Canvas, INK, Label, MUTED, Point, widest};
+use super::canvas::{Canvas, Label, MUTED, Point, widest};
 use super::text::{escape, fit, width};
 use crate::training::csv::Csv;
 
@@ -137,12 +137,13 @@ fn draw_cell(canvas: &mut Canvas, layout: &Layout, at: (usize, usize), (count, s
     let (x, y) = layout.at(at.0, at.1);
     let cell = layout.cell;
     let colour = shade(if at.0 == at.1 { RIGHT } else { WRONG }, share);
+    let ink = if is_dark(colour) { "#ffffff" } else { "#000000" };
+    let colour = hex(colour);
     // A pixel between cells instead of lines.
     canvas.rectangle((x + 0.5, y + 0.5), (cell - 1.0, cell - 1.0), &colour);
     if count == 0 {
         return;
     }
-    let ink = if share > 0.55 { "#ffffff" } else { INK };
     let (centre, middle) = (x + cell / 2.0, y + cell / 2.0);
     let text = count.to_string();
     if cell < 46.0 {
@@ -161,10 +162,23 @@ fn draw_cell(canvas: &mut Canvas, layout: &Layout, at: (usize, usize), (count, s
 }
 
 /// White at 0, the full colour at 1; small shares already show, since mistakes are small shares.
-fn shade(full: [f64; 3], share: f64) -> String {
+fn shade(full: [f64; 3], share: f64) -> [u8; 3] {
     let depth = share.clamp(0.0, 1.0).powf(0.7);
-    let [red, green, blue] = full.map(|channel| (250.0 + (channel - 250.0) * depth).round() as u8);
+    full.map(|channel| (250.0 + (channel - 250.0) * depth).round() as u8)
+}
+
+fn hex([red, green, blue]: [u8; 3]) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
+}
+
+/// Whether white text stands out more than black text: WCAG 2's relative luminance, below the value at which the
+/// contrast ratios to white and to black are the same.
+fn is_dark(colour: [u8; 3]) -> bool {
+    let linear = colour.map(|channel| {
+        let share = f64::from(channel) / 255.0;
+        if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+    });
+    0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] < 0.179
 }
 
 /// The scales of right and wrong beside the matrix.
@@ -175,7 +189,7 @@ fn draw_key(canvas: &mut Canvas, (x, top): Point, height: f64) {
         for index in 0..STEPS {
             let share = 1.0 - (index as f64 + 0.5) / STEPS as f64;
             let at = (x + offset, top + step * index as f64);
-            canvas.rectangle(at, (13.0, step + 0.3), &shade(colour, share));
+            canvas.rectangle(at, (13.0, step + 0.3), &hex(shade(colour, share)));
         }
     }
     for (share, text) in [(1.0, "100 %"), (0.5, "50 %"), (0.0, "0 %")] {

@@ -54,10 +54,10 @@ fn draw_panel(canvas: &mut Canvas, frame: &Frame, name: &str, epochs: &[EpochSum
     for line in &ACCURACIES {
         canvas.polyline(&places(frame, line, epochs), line.stroke);
     }
-    let (Some(best), Some(last)) = (best(epochs), epochs.last()) else { return };
+    let Some(best) = best(epochs) else { return };
     canvas.ring(frame.at(f64::from(best.epoch), best.test_accuracy), 4.5, INK);
-    let (best, gap) = (best.test_accuracy, last.train_accuracy - last.test_accuracy);
-    let text = format!("best {} %, gap {}", points(best), points(gap));
+    let (accuracy, gap) = (best.test_accuracy, best.train_accuracy - best.test_accuracy);
+    let text = format!("epoch {}: {} %, gap {}", best.epoch, points(accuracy), points(gap));
     let at = (right - 2.0, frame.y.pixels.0 - 8.0);
     canvas.label(Label::new(&text, at).size(12.0).colour(MUTED).ending());
 }

@@ -169,6 +169,34 @@ fn a_cell_of_the_confusion_names_its_classes_for_a_page_to_follow() {
 }
 
 #[test]
+fn numbers_stand_out_from_every_colour() {
+    let names = ["a".to_owned(), "b".to_owned()];
+    for right in 0..=20 {
+        let svg = confusion_svg("run", &names, &[vec![right, 20 - right], vec![20 - right, right]]);
+        let cells = Document::parse(&svg).unwrap();
+        for cell in cells.descendants().filter(|node| node.has_attribute("data-class")) {
+            let fill = |name| cell.children().find(|n| n.has_tag_name(name))?.attribute("fill");
+            let (ground, Some(ink)) = (fill("rect").unwrap(), fill("text")) else { continue };
+            assert!(contrast(ground, ink) > 4.5, "{ink} on {ground}: {}", contrast(ground, ink));
+        }
+    }
+}
+
+/// The contrast ratio of two colours such as `#08a0f0`, by WCAG 2.
+fn contrast(one: &str, other: &str) -> f64 {
+    let luminance = |colour: &str| {
+        [(1, 0.2126), (3, 0.7152), (5, 0.0722)].map(|(at, weight)| {
+            let channel = u8::from_str_radix(&colour[at..at + 2], 16).unwrap();
+            let share = f64::from(channel) / 255.0;
+            weight
+                * if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+        })
+    };
+    let sum = |colour| luminance(colour).iter().sum::<f64>() + 0.05;
+    (sum(one) / sum(other)).max(sum(other) / sum(one))
+}
+
+#[test]
 fn a_comparison_has_a_row_of_csv_per_recipe_and_quotes_names() {
     let csv = comparison_csv(&selection());
     assert_eq!(csv.lines().count(), 4);
