@@ -120,6 +120,10 @@ impl From<Written> for Recipe {
             Preset::Modern => modern(),
             Preset::MobilenetV4Small => mobilenet_v4_small(),
         };
+        let epochs = written.epochs.unwrap_or(base.epochs);
+        // A short run of a preset is no mistake of the one who wrote only the epochs.
+        let warmup_epochs = base.schedule.warmup_epochs.min(epochs.saturating_sub(1));
+        let schedule = Schedule { warmup_epochs, ..base.schedule };
         Self {
             family: written.family.unwrap_or(base.family),
             conv: written.conv.unwrap_or(base.conv),
@@ -128,11 +132,11 @@ impl From<Written> for Recipe {
             dense: written.dense.unwrap_or(base.dense),
             dropout: written.dropout.unwrap_or(base.dropout),
             image_size: written.image_size.unwrap_or(base.image_size),
-            epochs: written.epochs.unwrap_or(base.epochs),
+            epochs,
             batch_size: written.batch_size.unwrap_or(base.batch_size),
             optimizer: written.optimizer.unwrap_or(base.optimizer),
             learning_rate: written.learning_rate.unwrap_or(base.learning_rate),
-            schedule: written.schedule.unwrap_or(base.schedule),
+            schedule: written.schedule.unwrap_or(schedule),
             class_weights: written.class_weights.unwrap_or(base.class_weights),
             label_smoothing: written.label_smoothing.unwrap_or(base.label_smoothing),
             early_stopping: written.early_stopping.or(base.early_stopping),

@@ -215,6 +215,8 @@ mod tests {
         let recipe = read(r#"{"preset": "modern", "epochs": 7, "kernel": 3}"#);
         assert_eq!(recipe, Recipe { epochs: 7, ..modern() });
         assert_eq!(modern().validate(), Ok(()));
+        let short = read(r#"{"preset": "modern", "epochs": 1}"#);
+        assert_eq!((short.validate(), short.schedule.warmup_epochs), (Ok(()), 0));
         assert_eq!(read(r#"{"preset": "mobilenet_v4_small"}"#).validate(), Ok(()));
         for recipe in [recipe, Recipe::default(), read(r#"{"kernel": [5, 3, 3]}"#)] {
             assert_eq!(read(&serde_json::to_string(&recipe).unwrap()), recipe);

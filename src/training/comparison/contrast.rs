@@ -69,11 +69,12 @@ impl Contrast {
         quantile(LEVEL, self.degrees())
     }
 
-    /// The t interval.
-    pub(super) fn interval(&self) -> Interval {
+    /// The t interval, cut at ±`bound`, the most that the difference can be.
+    pub(super) fn interval(&self, bound: f64) -> Interval {
         let half = self.quantile() * (self.picture + self.seed_variance()).sqrt();
         let estimate = self.estimate;
-        Interval { estimate, low: (estimate - half).max(-2.0), high: (estimate + half).min(2.0) }
+        let (low, high) = ((estimate - half).max(-bound), (estimate + half).min(bound));
+        Interval { estimate, low, high }
     }
 
     /// The probability of a difference this large where there is none.

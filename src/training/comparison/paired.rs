@@ -59,7 +59,7 @@ pub fn accuracy_difference(a: &Sample, b: &Sample) -> Result<Difference> {
         doubt.add_seeds(side.runs(), side.interaction_variance());
     }
     Ok(Difference {
-        interval: doubt.interval(),
+        interval: doubt.interval(1.0),
         p_value: doubt.p_value(),
         method: Method::PairedRecipes,
     })
@@ -88,7 +88,7 @@ pub fn gap_difference(a: (&Sample, &Sample), b: (&Sample, &Sample)) -> Result<Di
         let interaction = train.interaction_variance() + test.interaction_variance();
         doubt.add_seeds(&gaps(train, test), interaction);
     }
-    Ok(Difference { interval: doubt.interval(), p_value: doubt.p_value(), method })
+    Ok(Difference { interval: doubt.interval(2.0), p_value: doubt.p_value(), method })
 }
 
 /// Variance of the mean difference from the draw of the pictures.
