@@ -138,7 +138,7 @@ async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
 }
 
 pub(crate) async fn serve(config: Config, workers: Workers) -> anyhow::Result<()> {
-    telemetry::log(config.log_json, "info,sqlx=warn,tower_http=info");
+    telemetry::log(config.log_json, "info");
     let listener = listen(&config).await?;
     let started = start(config).await?;
     let address = listener.local_addr()?;
@@ -151,7 +151,7 @@ pub(crate) async fn serve(config: Config, workers: Workers) -> anyhow::Result<()
 }
 
 pub(crate) async fn work(config: Config, workers: Workers) -> anyhow::Result<()> {
-    telemetry::log(config.log_json, "info,sqlx=warn");
+    telemetry::log(config.log_json, "info");
     refuse_private_blobs(&config)?;
     let started = start(config).await?;
     spawn_worker(&started.app, workers).await?;
@@ -218,7 +218,7 @@ pub(crate) async fn demo(
 }
 
 pub(crate) async fn migrate(config: Config) -> anyhow::Result<()> {
-    telemetry::log(config.log_json, "info,sqlx=warn");
+    telemetry::log(config.log_json, "info");
     let started = App::start(config, telemetry::metrics()).await?;
     let version = db::version(&started.app.pool).await?;
     writeln!(std::io::stdout(), "the database is at version {version}")?;

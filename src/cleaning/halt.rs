@@ -16,6 +16,8 @@ pub enum Halt {
     Passing(anyhow::Error),
     /// The account may not call the tagger.
     Denied(String),
+    /// There are no credentials to call the tagger with.
+    NoCredentials,
     /// The tagger refuses the request itself.
     Refused(String),
     /// The job's budget is used up.
@@ -38,7 +40,7 @@ impl Halt {
             Self::Passing(_) => 2,
             Self::Budget => 3,
             Self::Refused(_) => 4,
-            Self::Denied(_) => 5,
+            Self::Denied(_) | Self::NoCredentials => 5,
         }
     }
 }
@@ -56,6 +58,14 @@ impl From<Halt> for TaskError {
                 anyhow::anyhow!(
                     "{message}: give the account the right rekognition:DetectLabels, then retry the \
                      job; it goes on where it stopped"
+                ),
+            ),
+            Halt::NoCredentials => fail(
+                "tagger_credentials_missing",
+                anyhow::anyhow!(
+                    "no AWS credentials were found: start the service and its workers with \
+                     AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or another of AWS's ways, then retry the \
+                     job; a job without the check \"tags\" needs none"
                 ),
             ),
             Halt::Refused(message) => {

@@ -165,6 +165,7 @@ impl<'a> Labeller<'a> {
                 }
                 (TagError::Throttled, _) => return Err(Halt::Throttled.into()),
                 (TagError::AccessDenied { message }, _) => return Err(Halt::Denied(message).into()),
+                (TagError::NoCredentials, _) => return Err(Halt::NoCredentials.into()),
                 (TagError::Refused { message }, _) => return Err(Halt::Refused(message).into()),
                 (TagError::Unavailable(_), Some(pause)) => self.wait(*pause).await?,
                 (error @ TagError::Unavailable(_), None) => {

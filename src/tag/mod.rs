@@ -60,6 +60,9 @@ pub enum TagError {
         /// The tagger's words.
         message: String,
     },
+    /// There is nothing to call the tagger with: no picture will get labels until a person acts.
+    #[error("no AWS credentials were found")]
+    NoCredentials,
     /// The tagger refuses the request itself: a fault of shipshape or of its settings.
     #[error("the tagger refuses the request: {message}")]
     Refused {

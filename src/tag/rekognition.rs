@@ -159,8 +159,7 @@ fn reading(error: &SdkError<DetectLabelsError>) -> TagError {
 fn unreached(error: &SdkError<DetectLabelsError>, status: u16) -> TagError {
     let chain = DisplayErrorContext(error).to_string();
     if status == 0 && (chain.contains("Credentials") || chain.contains("credential")) {
-        let message = "no AWS credentials were found".to_owned();
-        return TagError::AccessDenied { message };
+        return TagError::NoCredentials;
     }
     let mut reason = error.to_string();
     let mut cause = std::error::Error::source(error);

@@ -58,6 +58,19 @@ async fn an_answer_becomes_labels_in_the_fixed_order() {
 }
 
 #[tokio::test]
+async fn without_credentials_the_error_says_so() {
+    let server = RekognitionStandIn::start([boat()]).await;
+    let config = aws_config::SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        .region(Region::from_static("us-east-1"))
+        .build();
+    let tagger = Rekognition::with_config(&config, Some(server.endpoint.clone()));
+    let answer = tagger.detect(&picture(100, 90, ImageFormat::Png), Form::Stored).await;
+    assert_eq!(answer, Err(TagError::NoCredentials));
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[tokio::test]
 async fn each_error_says_what_can_be_done() {
     let denied = |message: &str| TagError::AccessDenied { message: message.to_owned() };
     let cases = [
