@@ -164,6 +164,17 @@ async fn a_refusal_says_whether_waiting_helps() {
 }
 
 #[tokio::test]
+async fn an_unreachable_source_is_named_with_the_cause() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = format!("http://{free}/").parse().unwrap();
+    let endpoints = [("bing".to_owned(), address)].into();
+    let sources = Sources::open(&Settings { endpoints, ..Settings::default() }).unwrap();
+    let answer = sources.find("bing").unwrap().search(&ships(), Cursor::default()).await;
+    let text = answer.unwrap_err().to_string();
+    assert!(text.contains("127.0.0.1") && text.contains("refused"), "{text}");
+}
+
+#[tokio::test]
 async fn the_registry_knows_its_sources_and_what_they_take() {
     let sources = Sources::open(&Settings::default()).unwrap();
     assert_eq!(Sources::names().collect::<Vec<_>>(), ["bing", "urls"]);

@@ -1,5 +1,6 @@
 //! The request for one page of results, and what the status of its answer means.
 
+use std::error::Error;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -54,10 +55,11 @@ pub(super) async fn get(
         .header(ACCEPT_LANGUAGE, format!("{code},{language};q=0.9"))
         .header(REFERER, base.as_str())
         .header(COOKIE, format!("SRCHHPGUSR=ADLT={}", cookie_word(query.filters.safe_search)));
-    let response = request.send().await.map_err(transient)?;
+    let failed = |error: reqwest::Error| transient(base, &error);
+    let response = request.send().await.map_err(failed)?;
     let wait = retry_after(response.headers(), Utc::now());
     match response.status().as_u16() {
-        200..300 => read(response).await.map(Answer::Html),
+        200..300 => read(response, failed).await.map(Answer::Html),
         403 => Ok(Answer::Refused),
         429 => Err(SearchError::RateLimited { retry_after: wait }),
         503 if wait.is_some() => Err(SearchError::RateLimited { retry_after: wait }),
@@ -66,15 +68,23 @@ pub(super) async fn get(
     }
 }
 
-fn transient(error: reqwest::Error) -> SearchError {
-    let mut text = error.without_url().to_string();
+/// The innermost cause says what a person can act on; the URL would only repeat the query.
+fn transient(base: &Url, error: &reqwest::Error) -> SearchError {
+    let mut cause: &dyn Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    let mut text = format!("{}: {cause}", base.host_str().unwrap_or(base.as_str()));
     text.truncate(text.floor_char_boundary(300));
     SearchError::Transient(text)
 }
 
-async fn read(mut response: Response) -> Result<String, SearchError> {
+async fn read(
+    mut response: Response,
+    failed: impl Fn(reqwest::Error) -> SearchError,
+) -> Result<String, SearchError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(transient)? {
+    while let Some(chunk) = response.chunk().await.map_err(&failed)? {
         if body.len() + chunk.len() > MAX_PAGE {
             return Err(SearchError::Transient("a page of more than 8 MB".into()));
         }
