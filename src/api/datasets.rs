@@ -217,6 +217,10 @@ async fn remove(
     }
     queue::enqueue(&mut *transaction, dataset::removal_task(id, prefixes)).await?;
     transaction.commit().await?;
+    // Other processes follow within moments; a failure here is theirs to mend too.
+    if let Err(error) = app.classifier.refresh().await {
+        tracing::debug!(error = format!("{error:#}"), "the models were not refreshed");
+    }
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -85,9 +85,14 @@ async fn create(
     };
     let connection = creation.connection();
     let dataset = dataset::find(connection, id).await?.ok_or(Problem::NotFound("dataset"))?;
-    if dataset.classes.iter().all(|class| class.counts.accepted == 0) {
+    let filled = dataset.classes.iter().filter(|class| class.counts.accepted > 0).count();
+    if filled == 0 {
         let detail = "the dataset has no accepted image".to_owned();
         return Err(Problem::Unprocessable("empty_dataset", detail));
+    }
+    if filled == 1 {
+        let detail = "a classifier needs at least two classes with accepted images".to_owned();
+        return Err(Problem::Unprocessable("too_few_classes", detail));
     }
     let division = Division { test_fraction: new.test_fraction, seed: new.seed as u64 };
     let snapshot = snapshot::insert(&mut *connection, id, division).await?;

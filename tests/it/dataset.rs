@@ -136,6 +136,9 @@ async fn a_dataset_with_a_model_goes_only_when_asked_twice_and_leaves_nothing() 
     assert_eq!((status, &problem["code"]), (409, &json!("dataset_in_use")));
     let (status, _) = service.delete(&format!("{path}?cascade=true")).await;
     assert_eq!(status, 204);
+    let photo = reqwest::Client::new().post(service.url("/classify")).body(png(&patchwork(0, 1)));
+    let answer = photo.header("content-type", "image/png").send().await.unwrap();
+    assert_eq!(answer.status(), 503, "its model answers no more");
     assert_eq!(service.get(&path).await.0, 404);
     assert_eq!(service.get(&waiting).await.0, 404);
     assert_eq!(service.get("/models").await.1["items"], json!([]));

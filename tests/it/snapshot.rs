@@ -84,7 +84,8 @@ async fn a_dataset_that_cannot_be_split_says_why_and_is_frozen_once_it_can() {
     for number in 0..4 {
         admit(&service, dataset, 0, png(&patchwork(0, number))).await;
     }
-    assert_eq!(failure(&service, dataset).await["error"]["code"], "too_few_classes");
+    let (status, problem) = service.post(&path, &json!({})).await;
+    assert_eq!((status, &problem["code"]), (422, &json!("too_few_classes")));
     admit(&service, dataset, 1, png(&patchwork(1, 0))).await;
     let failed = failure(&service, dataset).await;
     assert_eq!(failed["error"]["code"], "class_too_small");
