@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -9,17 +10,21 @@ use secrecy::ExposeSecret;
 use shipshape::app::{App, Started};
 use shipshape::config::Config;
 use shipshape::demo::{self, DemoOptions, SampleWeb};
-use shipshape::queue::{Lane, Settings, Worker};
+use shipshape::queue::{Lane, Settings, Stuck, Worker};
 use shipshape::{api, db, doctor, tasks, telemetry, web};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// Requests per second to a host of the demo's own.
 const DEMO_RATE: f64 = 500.0;
 /// Downloads at a time from a host of the demo's own.
 const DEMO_CONCURRENCY: usize = 8;
+
+/// How long queries that are under way may hold up the end of the process.
+const LAST_QUERIES: Duration = Duration::from_secs(2);
 
 /// From a search phrase to a served image classifier.
 #[derive(Parser)]
@@ -115,16 +120,23 @@ async fn start(config: Config) -> anyhow::Result<Started> {
     Ok(started)
 }
 
-fn spawn_worker(app: &Arc<App>, workers: Workers) -> JoinHandle<()> {
+/// Starts the worker; when it ends, however it ends, so does the process.
+fn spawn_worker(app: &Arc<App>, workers: Workers) -> JoinHandle<Result<(), Stuck>> {
     let lanes = workers.lanes.into_iter().filter(|(_, count)| *count > 0).collect();
     let settings = Settings { lanes, ..Settings::default() };
     let worker = Worker::new(&app.pool, tasks::handlers(app), settings);
     tokio::spawn(tasks::keep_house(app.clone()));
-    tokio::spawn(worker.run(app.shutdown.clone()))
+    let shutdown = app.shutdown.clone();
+    tokio::spawn(async move {
+        let ended = worker.run(shutdown.clone()).await;
+        shutdown.cancel();
+        ended
+    })
 }
 
 async fn stop(started: Started) -> anyhow::Result<()> {
-    started.app.pool.close().await;
+    // A connection that stuck work holds is never returned.
+    timeout(LAST_QUERIES, started.app.pool.close()).await.ok();
     match started.embedded {
         Some(embedded) => embedded.shutdown().await,
         None => Ok(()),
@@ -146,16 +158,18 @@ pub(crate) async fn serve(config: Config, workers: Workers) -> anyhow::Result<()
     let worker = spawn_worker(&started.app, workers);
     let router = api::router(started.app.clone(), web::routes());
     api::serve(listener, router, started.app.shutdown.clone()).await;
-    worker.await?;
-    stop(started).await
+    let ended = worker.await?;
+    stop(started).await?;
+    Ok(ended?)
 }
 
 pub(crate) async fn work(config: Config, workers: Workers) -> anyhow::Result<()> {
     telemetry::log(config.log_json, "info");
     refuse_private_blobs(&config)?;
     let started = start(config).await?;
-    spawn_worker(&started.app, workers).await?;
-    stop(started).await
+    let ended = spawn_worker(&started.app, workers).await?;
+    stop(started).await?;
+    Ok(ended?)
 }
 
 /// A worker on another machine than the database's cannot see a directory of the service's machine.
@@ -212,8 +226,9 @@ pub(crate) async fn demo(
     }
     app.shutdown.cancel();
     server.await?;
-    worker.await?;
+    let ended = worker.await?;
     stop(started).await?;
+    ended?;
     outcome
 }
 

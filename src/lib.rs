@@ -22,6 +22,10 @@
 //! `scrape/source/mod.rs`, taggers in `tag/mod.rs`, checks in `cleaning/checks/mod.rs`, export formats in
 //! `snapshot/export/mod.rs`.
 
+// The throw-away database of the integration tests serves the unit tests, too, and names the crate from outside.
+#[cfg(test)]
+extern crate self as shipshape;
+
 pub mod api;
 pub mod app;
 pub mod blobs;

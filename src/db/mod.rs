@@ -7,6 +7,10 @@ mod migrate;
 mod order;
 pub mod pinned;
 mod pool;
+#[cfg(test)]
+#[path = "../../tests/it/support/database.rs"]
+#[expect(dead_code, reason = "the integration tests use more of it")]
+pub(crate) mod throwaway;
 
 pub use embedded::Embedded;
 pub use id::*;

@@ -2,11 +2,14 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::settlement::Settlement;
 use super::store::{self, Claimed, Lease};
@@ -23,6 +26,11 @@ pub struct Context {
     stopping: CancellationToken,
     progress: Mutex<Option<(i64, i64)>>,
     completing: AtomicBool,
+    /// The last sign of life.
+    alive: Mutex<Instant>,
+    silent: AtomicBool,
+    /// The handler's future and its threads.
+    pub(super) work: TaskTracker,
 }
 
 impl Context {
@@ -34,6 +42,9 @@ impl Context {
             stopping,
             progress: Mutex::new(None),
             completing: AtomicBool::new(false),
+            alive: Mutex::new(Instant::now()),
+            silent: AtomicBool::new(false),
+            work: TaskTracker::new(),
         }
     }
 
@@ -45,6 +56,7 @@ impl Context {
     ///
     /// [`TaskError::LeaseLost`] when the task was cancelled or belongs to another worker.
     pub async fn hold(&self, connection: &mut PgConnection) -> Result<(), TaskError> {
+        self.live();
         if store::hold(connection, self.lease).await? {
             return Ok(());
         }
@@ -60,6 +72,7 @@ impl Context {
     ///
     /// [`TaskError::LeaseLost`] when the task was cancelled or belongs to another worker.
     pub async fn complete(&self, connection: &mut PgConnection) -> Result<(), TaskError> {
+        self.live();
         self.completing.store(true, Ordering::Release);
         if store::settle(connection, self.lease, &self.success()).await? {
             return Ok(());
@@ -69,11 +82,21 @@ impl Context {
 
     /// Reports `done` of `total` units; the next heartbeat writes it. `total` 0 means unknown.
     pub fn progress(&self, done: u64, total: u64) {
+        self.live();
         let clamp = |units: u64| i64::try_from(units).unwrap_or(i64::MAX);
         *self.progress.lock().expect("no holder panics") = Some((clamp(done), clamp(total)));
     }
 
-    /// Fires when the task was cancelled or its lease is lost: nothing more can be written.
+    /// Runs `work` on a thread of its own, which counts as this attempt's: nothing else takes the attempt's slot until
+    /// it ends. Nobody can abort it, so work of more than some seconds watches [`Self::cancelled`].
+    pub fn spawn_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.work.spawn_blocking(work)
+    }
+
+    /// Fires when the task was cancelled, its lease is lost, or it gave no sign of life for too long: stop.
     pub fn cancelled(&self) -> &CancellationToken {
         &self.cancelled
     }
@@ -104,8 +127,35 @@ impl Context {
         self.completing.load(Ordering::Acquire)
     }
 
+    /// Cancels the attempt when its last sign of life is longer ago than `silence`.
+    pub(super) fn check_silence(&self, silence: Duration) {
+        let silent = self.alive.lock().expect("no holder panics").elapsed() > silence;
+        if silent && !self.silent.swap(true, Ordering::AcqRel) {
+            tracing::error!(
+                task = %self.task.id, kind = self.task.kind, subject = %self.task.subject,
+                "a task gave no sign of life for too long, and is cancelled"
+            );
+            self.cancelled.cancel();
+        }
+    }
+
+    /// Whether it was cancelled for its silence.
+    pub(super) fn was_silent(&self) -> bool {
+        self.silent.load(Ordering::Acquire)
+    }
+
+    /// Waits until neither the handler's future nor any of its threads is left.
+    pub(super) async fn ended(&self) {
+        self.work.close();
+        self.work.wait().await;
+    }
+
     pub(super) fn success(&self) -> Settlement {
         Settlement { progress: self.reported(), ..Settlement::to(TaskState::Succeeded) }
+    }
+
+    fn live(&self) {
+        *self.alive.lock().expect("no holder panics") = Instant::now();
     }
 
     fn lose(&self) -> TaskError {

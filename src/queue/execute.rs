@@ -16,7 +16,7 @@ use super::settlement::Settlement;
 use super::store::{self, Claimed};
 use super::task::TaskState;
 use super::worker::Shared;
-use super::{Context, Failure, Handler, Task, TaskError, heartbeat};
+use super::{Context, Failure, Handler, Task, TaskError, heartbeat, stuck};
 use crate::db;
 
 /// The pause between tries to settle while the database is away.
@@ -26,19 +26,29 @@ const UNASKED: Duration = Duration::from_secs(1);
 /// How much of an error's text the row keeps.
 const MESSAGE_CHARS: usize = 4000;
 
-/// Runs the attempt that was claimed, to its settlement.
+/// Runs the attempt that was claimed, to its settlement and the end of all its work.
 pub(super) async fn execute(shared: Arc<Shared>, handler: Arc<dyn Handler>, claimed: Claimed) {
     let context = Arc::new(Context::new(claimed, shared.stopping.clone()));
     let at_once = Arc::new(Notify::new());
-    let _running = shared.running(&context, &at_once);
+    let running = shared.running(&context, &at_once);
     let beats = heartbeat::keep(Arc::clone(&shared), Arc::clone(&context), at_once);
     let beats = AbortOnDropHandle::new(tokio::spawn(beats));
     let begun = Instant::now();
-    let outcome = attempt(&shared, &handler, &context).await;
+    let outcome = match attempt(&shared, &handler, &context).await {
+        Err(_) if context.was_silent() => Err(silent(&shared)),
+        outcome => outcome,
+    };
     histogram!("queue_task_seconds", "kind" => handler.kind()).record(begun.elapsed());
     // From here on a refused write is for `settle` to report.
     drop(beats);
     settle(&shared, handler.as_ref(), &context, outcome).await;
+    drop(running);
+    stuck::outlast(&shared, &context).await;
+}
+
+fn silent(shared: &Shared) -> TaskError {
+    let seconds = shared.settings.silence.as_secs();
+    TaskError::Retry(anyhow!("the task gave no sign of life for {seconds} s"))
 }
 
 async fn attempt(
@@ -47,7 +57,7 @@ async fn attempt(
     context: &Arc<Context>,
 ) -> Result<(), TaskError> {
     let (runner, seen) = (Arc::clone(handler), Arc::clone(context));
-    let run = tokio::spawn(async move { runner.run(&seen).await });
+    let run = context.work.spawn(async move { runner.run(&seen).await });
     let mut run = AbortOnDropHandle::new(run);
     let overdue = async {
         context.cancelled.cancelled().await;
@@ -58,7 +68,7 @@ async fn attempt(
         () = overdue => {
             tracing::error!(
                 task = %context.task.id, kind = context.task.kind,
-                "a task went on after its lease was lost, and was dropped"
+                "a task went on after it was cancelled or lost its lease, and was dropped"
             );
             Err(TaskError::LeaseLost)
         }

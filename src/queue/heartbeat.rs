@@ -31,6 +31,7 @@ pub(super) async fn keep(shared: Arc<Shared>, context: Arc<Context>, at_once: Ar
             Ok(true) => {
                 shared.outage.answered();
                 confirmed = Instant::now();
+                context.check_silence(settings.silence);
                 pause = settings.heartbeat;
             }
             Ok(false) if context.completing() => return,

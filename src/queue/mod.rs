@@ -17,7 +17,10 @@ mod reaper;
 mod settings;
 mod settlement;
 mod store;
+mod stuck;
 mod task;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use context::Context;
@@ -27,6 +30,7 @@ pub use job::{JobError, JobStatus, Progress};
 pub use settings::Settings;
 use sqlx::PgConnection;
 pub use store::{cancel, enqueue, unfinished};
+pub use stuck::Stuck;
 pub use task::{Failure, Lane, NewTask, Task};
 pub use worker::Worker;
 
@@ -39,7 +43,9 @@ pub trait Handler: Send + Sync + 'static {
     fn lane(&self) -> Lane;
 
     /// Runs one attempt. It may be dropped at any await when the lease is lost or the worker's
-    /// stop has passed its deadline; work on other threads watches [`Context::cancelled`].
+    /// stop has passed its deadline; work on other threads watches [`Context::cancelled`] and is
+    /// begun by [`Context::spawn_blocking`]. An attempt that gives no sign of life for too long
+    /// ([`Context::hold`], [`Context::progress`]) is cancelled, too.
     fn run<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<(), TaskError>>;
 
     /// Settles the noun in the transaction that ends the task `failed`: by its own

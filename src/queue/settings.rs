@@ -19,6 +19,14 @@ pub struct Settings {
     pub poll: Duration,
     /// How long running tasks may take to checkpoint after a stop or to notice a lost lease.
     pub drain: Duration,
+    /// How long an attempt may give no sign of life before it is cancelled, to be tried again:
+    /// longer than the longest that any handler may be busy without one.
+    pub silence: Duration,
+    /// How long work may go on after its attempt has ended before it is reported as stuck.
+    pub stuck: Duration,
+    /// How long stuck work may go on before the worker ends, for a supervisor to start a new
+    /// process.
+    pub grace: Duration,
     /// The delay before a second attempt; it doubles with each further one, up to 5 minutes.
     pub backoff: Duration,
     /// How long finished tasks are kept.
@@ -37,7 +45,10 @@ impl Default for Settings {
             heartbeat: Duration::from_secs(5),
             sweep: Duration::from_secs(5),
             poll: Duration::from_secs(1),
-            drain: Duration::from_secs(25),
+            drain: Duration::from_secs(20),
+            silence: Duration::from_hours(1),
+            stuck: Duration::from_secs(10),
+            grace: Duration::from_mins(10),
             backoff: Duration::from_secs(2),
             retention: Duration::from_hours(168),
             unknown_kind: Duration::from_hours(1),

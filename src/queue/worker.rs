@@ -7,7 +7,7 @@ use std::time::Duration;
 use metrics::{counter, gauge};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::execute::execute;
 use super::outage::Outage;
 use super::store::{self, Claim, Claimed};
-use super::{Context, Handler, Lane, Settings, listener, reaper};
+use super::{Context, Handler, Lane, Settings, Stuck, listener, reaper};
 use crate::db::TaskId;
 
 /// Connections for leases, claims, sweeps and notifications.
@@ -39,6 +39,7 @@ pub(super) struct Shared {
     pub(super) deadline: CancellationToken,
     lanes: HashMap<Lane, Notify>,
     running: Mutex<HashMap<TaskId, (Uuid, Arc<Notify>)>>,
+    stuck: mpsc::Sender<Stuck>,
 }
 
 /// Takes a task off the list of running ones when it ends.
@@ -80,6 +81,12 @@ impl Shared {
         about.for_each(|(_, at_once)| at_once.notify_one());
     }
 
+    /// Ends this worker for work that nothing else ends.
+    pub(super) fn end(&self, stuck: Stuck) {
+        // With one told already, it ends.
+        self.stuck.try_send(stuck).ok();
+    }
+
     /// The kinds that this worker has handlers for, optionally of one lane only.
     pub(super) fn kinds(&self, lane: Option<Lane>) -> Vec<String> {
         let handlers = self.handlers.values();
@@ -91,6 +98,7 @@ impl Shared {
 /// A worker process of the queue.
 pub struct Worker {
     shared: Arc<Shared>,
+    stuck: mpsc::Receiver<Stuck>,
     name: String,
 }
 
@@ -111,6 +119,7 @@ impl Worker {
             handlers.into_iter().map(|handler| (handler.kind(), handler)).collect();
         assert_eq!(handlers.len(), count, "two handlers have the same kind");
         let lanes = settings.lanes.iter().map(|&(lane, _)| (lane, Notify::new())).collect();
+        let (tell, stuck) = mpsc::channel(1);
         let shared = Shared {
             pool: own,
             settings,
@@ -120,23 +129,33 @@ impl Worker {
             deadline: CancellationToken::new(),
             lanes,
             running: Mutex::default(),
+            stuck: tell,
         };
-        Self { shared: Arc::new(shared), name: name() }
+        Self { shared: Arc::new(shared), stuck, name: name() }
     }
 
     /// Works until `shutdown`. Then nothing more is claimed, running tasks are asked to
     /// checkpoint, and what still runs after the drain time is dropped and given back.
-    pub async fn run(self, shutdown: CancellationToken) {
-        let Self { shared, name } = self;
+    ///
+    /// # Errors
+    ///
+    /// The same happened unasked, for the sake of work that only the end of the process ends.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Stuck> {
+        let Self { shared, mut stuck, name } = self;
+        let stop = shutdown.child_token();
         tracing::info!(worker = name, kinds = ?shared.kinds(None), "the worker starts");
         let (loops, tasks) = (TaskTracker::new(), TaskTracker::new());
-        loops.spawn(listener::listen(Arc::clone(&shared), shutdown.clone()));
-        let reaping = reaper::reap(Arc::clone(&shared), shutdown.clone());
+        loops.spawn(listener::listen(Arc::clone(&shared), stop.clone()));
+        let reaping = reaper::reap(Arc::clone(&shared), stop.clone());
         let reaping = loops.spawn(reaping);
         for &(lane, slots) in shared.settings.lanes.iter().filter(|(_, slots)| *slots > 0) {
-            loops.spawn(Claimer::new(&shared, lane, slots, &name, &tasks).run(shutdown.clone()));
+            loops.spawn(Claimer::new(&shared, lane, slots, &name, &tasks).run(stop.clone()));
         }
-        shutdown.cancelled().await;
+        let ended = tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            Some(stuck) = stuck.recv() => Err(stuck),
+        };
+        stop.cancel();
         shared.stopping.cancel();
         loops.close();
         tasks.close();
@@ -151,6 +170,7 @@ impl Worker {
         reaping.abort();
         timeout(LAST_WRITES, shared.pool.close()).await.ok();
         tracing::info!(worker = name, "the worker has stopped");
+        ended
     }
 }
 

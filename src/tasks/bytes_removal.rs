@@ -49,13 +49,19 @@ impl BytesRemoval {
         let Removal { prefixes } = context.payload()?;
         for prefix in prefixes {
             let paths = self.app.blobs.list(&prefix).await?;
+            let total = paths.len() as u64;
             let removals = stream::iter(paths).map(|path| async move {
                 if context.stopping().is_cancelled() {
                     return Err(TaskError::GiveBack);
                 }
                 self.remove_one(path.parse()?).await.map_err(TaskError::from)
             });
-            removals.buffer_unordered(PARALLEL).try_collect::<()>().await?;
+            let mut removals = removals.buffer_unordered(PARALLEL);
+            let mut done = 0;
+            while let Some(()) = removals.try_next().await? {
+                done += 1;
+                context.progress(done, total);
+            }
         }
         let mut transaction = self.app.pool.begin().await?;
         context.complete(&mut transaction).await?;

@@ -91,12 +91,15 @@ impl CleaningCheck {
         images: Vec<ImageId>,
     ) -> Checked {
         let labeller = self.app.labeller(job.id, context.stopping().child_token());
-        let labeller = &labeller;
+        let (labeller, total) = (&labeller, images.len() as u64);
         let mut results = stream::iter(images)
             .map(|image| self.judge(job, labeller, image))
             .buffer_unordered(IN_FLIGHT);
         let mut checked = Checked::default();
+        let mut done = 0;
         while let Some(result) = results.next().await {
+            done += 1;
+            context.progress(done, total);
             match result {
                 Ok(Some(judged)) => checked.judged.push(judged),
                 Ok(None) => checked.gone += 1,

@@ -65,7 +65,7 @@ impl ImportArchive {
         }
         let bad = |error| TaskError::Fail { code: "bad_archive".into(), error };
         let path = file.path().to_owned();
-        let total = blocking(move || archive::count(&path)).await?.map_err(bad)?;
+        let total = blocking(context, move || archive::count(&path)).await?.map_err(bad)?;
         let mut transaction = self.app.pool.begin().await?;
         context.hold(&mut transaction).await?;
         let done = import::start(&mut *transaction, id, total as i32).await?;
@@ -93,7 +93,7 @@ impl ImportArchive {
         let limits = Limits::default();
         let (sender, mut receiver) = tokio::sync::mpsc::channel(AHEAD);
         let (path, max_bytes) = (path.to_owned(), limits.max_bytes);
-        let reader = tokio::task::spawn_blocking(move || {
+        let reader = context.spawn_blocking(move || {
             archive::read(&path, done, max_bytes as u64, |entry| {
                 let examined = picture::examine(&entry.bytes, &limits);
                 // A closed channel means that nobody wants more.
@@ -157,7 +157,8 @@ impl ImportArchive {
 }
 
 async fn blocking<T: Send + 'static>(
+    context: &Context,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, TaskError> {
-    Ok(tokio::task::spawn_blocking(work).await.context("a blocking task panicked")?)
+    Ok(context.spawn_blocking(work).await.context("a blocking task panicked")?)
 }

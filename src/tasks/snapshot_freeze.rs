@@ -59,7 +59,7 @@ impl SnapshotFreeze {
         reading.commit().await?;
 
         let division = Division { test_fraction: row.test_fraction, seed: row.seed as u64 };
-        let frozen = tokio::task::spawn_blocking(move || {
+        let frozen = context.spawn_blocking(move || {
             let splits = divide(&draft, division)?;
             Ok::<_, TaskError>((draft, splits))
         });

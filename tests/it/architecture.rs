@@ -139,6 +139,45 @@ fn every_file_of_src_keeps_the_rules() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// What gives a time of this machine's, rather than a period.
+const CLOCKS: [&str; 5] = ["chrono", "SystemTime", "Utc", "UNIX_EPOCH", "Timestamp"];
+
+/// How the queue's file at `path` lets a clock of this machine near its rows.
+fn clocks(path: &str, text: &str) -> Vec<String> {
+    let code = without_comments(text);
+    let mut found: Vec<&str> = CLOCKS.into_iter().filter(|clock| code.contains(clock)).collect();
+    // A monotonic clock measures periods, which the statements take; it never meets one.
+    let statements = code.contains("query!(") || code.contains("query_scalar!(");
+    found.extend((statements && code.contains("Instant")).then_some("Instant"));
+    found.into_iter().map(|clock| format!("{path} names {clock}")).collect()
+}
+
+#[test]
+fn no_clock_of_this_machine_reaches_the_queues_rows() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut files, mut leases) = (Vec::new(), Vec::new());
+    rust_files(&src, &mut files);
+    for path in files {
+        let name = path.strip_prefix(&src).unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        if name.starts_with("queue/") {
+            assert_eq!(clocks(&name, &text), Vec::<String>::new());
+        }
+        if without_comments(&text).contains("lease_until") && !name.starts_with("queue/tests") {
+            leases.push(name);
+        }
+    }
+    // All statements on leases are there, so nothing else has to be looked at.
+    assert_eq!(leases, ["queue/store.rs"]);
+}
+
+#[test]
+fn a_planted_clock_is_found() {
+    assert_eq!(clocks("queue/store.rs", "let now = chrono::Utc::now();").len(), 2);
+    assert_eq!(clocks("queue/pace.rs", "let t = Instant::now(); query!(\"\", t)").len(), 1);
+    assert_eq!(clocks("queue/outage.rs", "let since = Instant::now();").len(), 0);
+}
+
 #[test]
 fn a_planted_violation_is_found_in_each_form() {
     let planted = [

@@ -111,7 +111,7 @@ async fn two_that_start_at_once_share_one_server_until_the_last_leaves() {
 async fn the_starter_may_be_killed_and_the_next_one_attaches() {
     let folder = folder();
     let data_dir = folder.path().to_string_lossy().into_owned();
-    let mut starter = Process::spawn(ENTRY, FOLDER, &data_dir);
+    let mut starter = Process::spawn(ENTRY, &[(FOLDER, &data_dir)]);
     let log = folder.path().join("postgres.log");
     eventually("it starts", Duration::from_secs(30), async || log.exists()).await;
     let server = start(folder.path()).await;

@@ -120,7 +120,9 @@ impl TrainingRun {
             let bytes = self.app.blobs.get(&Key::Checkpoint(job.id, sha256)).await?;
             let setup = job.setup.clone();
             let resumed = match bytes.filter(|bytes| Sha256::of(bytes) == sha256) {
-                Some(bytes) => blocking(move || Trainer::resume(setup, &bytes)).await?.ok(),
+                Some(bytes) => {
+                    blocking(context, move || Trainer::resume(setup, &bytes)).await?.ok()
+                }
                 None => None,
             };
             if let Some(trainer) = resumed {
@@ -134,7 +136,7 @@ impl TrainingRun {
             job.checkpoint = None;
         }
         let setup = job.setup.clone();
-        blocking(move || Trainer::new(setup)).await?.map_err(untrainable)
+        blocking(context, move || Trainer::new(setup)).await?.map_err(untrainable)
     }
 
     /// Trains to the end, recording each epoch before the next one begins.
@@ -145,7 +147,7 @@ impl TrainingRun {
         trainer: Trainer,
         sets: (ImageSet, ImageSet),
     ) -> Result<(Trainer, Outcome), TaskError> {
-        let mut training = Training::start(trainer, sets);
+        let mut training = Training::start(context, trainer, sets);
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut written = 0;
@@ -253,7 +255,8 @@ impl TrainingRun {
         let classes = snapshot.classes.clone();
         let dataset = snapshot.dataset_id;
         let file =
-            blocking(move || publication::file(trainer.into_network(), &setup, &snapshot)).await?;
+            blocking(context, move || publication::file(trainer.into_network(), &setup, &snapshot))
+                .await?;
         let entry = publication::entry(id, dataset, (&file, outcome), classes);
         self.app.blobs.put(&Key::Model(entry.sha256), Bytes::from(file)).await?;
 
@@ -278,9 +281,10 @@ impl TrainingRun {
 }
 
 async fn blocking<T: Send + 'static>(
+    context: &Context,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> anyhow::Result<T> {
-    tokio::task::spawn_blocking(work).await.context("the training thread ended early")
+    context.spawn_blocking(work).await.context("the training thread ended early")
 }
 
 fn unloadable(error: LoadError) -> TaskError {

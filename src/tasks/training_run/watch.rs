@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::queue::Context;
 use crate::training::{
     BatchProgress, EpochSummary, ImageSet, Observer, Outcome, Trainer, TrainingError,
 };
@@ -37,13 +38,17 @@ pub(super) struct Training {
 }
 
 impl Training {
-    pub(super) fn start(mut trainer: Trainer, (train, test): (ImageSet, ImageSet)) -> Self {
+    pub(super) fn start(
+        context: &Context,
+        mut trainer: Trainer,
+        (train, test): (ImageSet, ImageSet),
+    ) -> Self {
         let (ends, epochs) = mpsc::channel(1);
         let stop = CancellationToken::new();
         let pictures = train.len() as u64;
         let seen = Arc::new(AtomicU64::new(u64::from(trainer.epoch()) * pictures));
         let mut watch = Watch { ends, stop: stop.clone(), pictures, seen: Arc::clone(&seen) };
-        let thread = tokio::task::spawn_blocking(move || {
+        let thread = context.spawn_blocking(move || {
             let outcome = trainer.run(&train, &test, &mut watch);
             (trainer, outcome)
         });

@@ -34,9 +34,17 @@ pub(crate) enum Kind {
     Stubborn,
     /// Keeps its transaction open for a while.
     Hold,
+    /// Keeps a thread busy that nothing stops, in the lane with one slot.
+    Burn,
+    /// The same with a thread that stops some time after it was told to.
+    Late,
+    /// Succeeds, in the lane with one slot.
+    Quick,
+    /// Records `times` steps, each under the fence, and goes on behind the last one.
+    Steps,
 }
 
-const ALL: [Kind; 9] = [
+const ALL: [Kind; 13] = [
     Kind::Record,
     Kind::Plain,
     Kind::Abort,
@@ -46,6 +54,10 @@ const ALL: [Kind; 9] = [
     Kind::Wait,
     Kind::Stubborn,
     Kind::Hold,
+    Kind::Burn,
+    Kind::Late,
+    Kind::Quick,
+    Kind::Steps,
 ];
 
 impl Kind {
@@ -60,7 +72,28 @@ impl Kind {
             Self::Wait => "wait",
             Self::Stubborn => "stubborn",
             Self::Hold => "hold",
+            Self::Burn => "burn",
+            Self::Late => "late",
+            Self::Quick => "quick",
+            Self::Steps => "steps",
         }
+    }
+
+    pub(crate) fn lane(self) -> Lane {
+        match self {
+            Self::Burn | Self::Late | Self::Quick => Lane::Cpu,
+            Self::Steps => Lane::Train,
+            _ => Lane::Net,
+        }
+    }
+}
+
+/// Some computing, without end.
+fn burn() {
+    let mut number = 1_u64;
+    loop {
+        number = std::hint::black_box(number.wrapping_mul(6_364_136_223_846_793_005));
+        std::thread::sleep(Duration::from_micros(100));
     }
 }
 
@@ -104,7 +137,7 @@ impl Noting {
                 context.progress(2, 2);
                 self.write(context, Duration::ZERO).await
             }
-            Kind::Plain => Ok(()),
+            Kind::Plain | Kind::Quick => Ok(()),
             Kind::Abort => std::process::abort(),
             Kind::Snooze => self.snooze(id, payload.times).await,
             Kind::Retry => Err(anyhow::anyhow!("try again").into()),
@@ -114,6 +147,12 @@ impl Noting {
                 () = context.cancelled().cancelled() => self.write(context, Duration::ZERO).await,
             },
             Kind::Stubborn => std::future::pending().await,
+            Kind::Burn => {
+                context.spawn_blocking(burn).await.expect("it never ends");
+                Ok(())
+            }
+            Kind::Late => self.late(context, payload.millis).await,
+            Kind::Steps => self.steps(context, &payload).await,
             Kind::Hold => self.write(context, Duration::from_millis(1500)).await,
         }
     }
@@ -136,6 +175,41 @@ impl Noting {
         Ok(())
     }
 
+    async fn late(&self, context: &Context, millis: u64) -> Result<(), TaskError> {
+        let (pool, id) = (self.pool.clone(), context.task.id);
+        let (runtime, cancelled) = (tokio::runtime::Handle::current(), context.cancelled().clone());
+        let thread = context.spawn_blocking(move || {
+            while !cancelled.is_cancelled() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(Duration::from_millis(millis));
+            runtime.block_on(note(&pool, id, "thread ended")).expect("the database is there");
+        });
+        context.cancelled().cancelled().await;
+        drop(thread);
+        Err(TaskError::LeaseLost)
+    }
+
+    async fn steps(&self, context: &Context, payload: &Payload) -> Result<(), TaskError> {
+        let id = context.task.id;
+        let done: i64 =
+            sqlx::query_scalar("select count(*) from notes where task = $1 and what like 'step %'")
+                .bind(id)
+                .fetch_one(&self.pool)
+                .await?;
+        for step in done..payload.times {
+            tokio::time::sleep(Duration::from_millis(payload.millis)).await;
+            let mut transaction = self.pool.begin().await?;
+            context.hold(&mut transaction).await?;
+            note(&mut *transaction, id, &format!("step {step}")).await?;
+            transaction.commit().await?;
+            if context.stopping().is_cancelled() {
+                return Err(TaskError::GiveBack);
+            }
+        }
+        Ok(())
+    }
+
     async fn snooze(&self, id: TaskId, times: i64) -> Result<(), TaskError> {
         let begun: i64 = sqlx::query_scalar("select count(*) from notes where task = $1")
             .bind(id)
@@ -155,7 +229,7 @@ impl Handler for Noting {
     }
 
     fn lane(&self) -> Lane {
-        Lane::Net
+        self.kind.lane()
     }
 
     fn run<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<(), TaskError>> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::{StreamExt as _, stream};
 use serde_json::json;
 use shipshape::queue::{self, Handler, Lane, NewTask, Settings, Worker};
 use uuid::Uuid;
@@ -28,6 +29,41 @@ async fn a_task_exists_if_and_only_if_its_transaction_commits() {
         let visible = queue::unfinished(&database.pool, subject).await.unwrap();
         assert_eq!(visible, i64::from(commit));
     }
+}
+
+#[tokio::test]
+async fn of_a_thousand_transactions_half_of_which_fail_half_enqueue() {
+    let database = queue_database().await;
+    let pool = &database.pool;
+    sqlx::raw_sql("alter table notes add constraint even check (process % 2 = 0)")
+        .execute(pool)
+        .await
+        .unwrap();
+    let transactions = (0..1000).map(|number: i32| async move {
+        let mut transaction = pool.begin().await.unwrap();
+        let task = NewTask::new(Kind::Record.name(), Lane::Net, Uuid::now_v7());
+        let id = queue::enqueue(&mut *transaction, task).await.unwrap();
+        let second = sqlx::query("insert into notes (task, process, what) values ($1, $2, 'row')")
+            .bind(id)
+            .bind(number)
+            .execute(&mut *transaction)
+            .await;
+        match second {
+            Ok(_) => transaction.commit().await.is_ok(),
+            // Where a `?` would return.
+            Err(_) => false,
+        }
+    });
+    let committed: Vec<bool> = stream::iter(transactions).buffer_unordered(8).collect().await;
+    assert_eq!(committed.iter().filter(|committed| **committed).count(), 500);
+    let both: (i64, i64, i64) = sqlx::query_as(
+        "select (select count(*) from tasks), (select count(*) from notes),
+             (select count(*) from tasks join notes on notes.task = tasks.id)",
+    )
+    .fetch_one(pool)
+    .await
+    .unwrap();
+    assert_eq!(both, (500, 500, 500));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use shipshape::db::{self, TaskId};
-use shipshape::queue::{self, Lane, NewTask, Settings, Worker};
+use shipshape::queue::{self, Lane, NewTask, Settings, Stuck, Worker};
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -13,23 +13,32 @@ use uuid::Uuid;
 use self::handlers::{Kind, SCHEMA, handlers};
 use crate::support::{Process, TestDatabase, database, end_with_parent, eventually};
 
+mod clock;
 mod crash;
 mod handlers;
 mod lifecycle;
 mod outage;
+mod reaper;
+mod rolling;
+mod stuck;
 
 const SECONDS_10: Duration = Duration::from_secs(10);
 const ENTRY: &str = "queue::worker_entry";
 const DATABASE: &str = "SHIPSHAPE_TEST_WORKER";
+/// How a worker's process ends for work that nothing else ends.
+const STUCK: i32 = 70;
 
 fn settings() -> Settings {
     Settings {
-        lanes: vec![(Lane::Net, 4), (Lane::Cpu, 1)],
+        lanes: vec![(Lane::Net, 4), (Lane::Cpu, 1), (Lane::Train, 1)],
         lease: Duration::from_secs(1),
         heartbeat: Duration::from_millis(300),
         sweep: Duration::from_millis(200),
         poll: Duration::from_millis(200),
         drain: Duration::from_secs(1),
+        silence: Duration::from_mins(1),
+        stuck: Duration::from_millis(500),
+        grace: Duration::from_millis(1500),
         backoff: Duration::from_millis(50),
         retention: Duration::from_hours(1),
         unknown_kind: Duration::from_secs(1),
@@ -45,7 +54,7 @@ async fn queue_database() -> TestDatabase {
 /// A worker within this process.
 struct Local {
     stop: CancellationToken,
-    ended: JoinHandle<()>,
+    ended: JoinHandle<Result<(), Stuck>>,
 }
 
 impl Local {
@@ -58,7 +67,7 @@ impl Local {
 
     async fn stop(self) {
         self.stop.cancel();
-        tokio::time::timeout(SECONDS_10, self.ended).await.unwrap().unwrap();
+        tokio::time::timeout(SECONDS_10, self.ended).await.unwrap().unwrap().unwrap();
     }
 }
 
@@ -70,6 +79,7 @@ async fn worker_entry() {
     };
     end_with_parent();
     let pool = db::connect(&url, 4).await.unwrap();
+    clock::note_clock(&pool).await;
     let stop = CancellationToken::new();
     let on_signal = stop.clone();
     let mut signals =
@@ -78,15 +88,18 @@ async fn worker_entry() {
         signals.recv().await;
         on_signal.cancel();
     });
-    Worker::new(&pool, handlers(&pool), settings()).run(stop).await;
+    if let Err(stuck) = Worker::new(&pool, handlers(&pool), settings()).run(stop).await {
+        tracing::error!(%stuck, "the process ends");
+        std::process::exit(STUCK);
+    }
 }
 
 fn worker(database: &TestDatabase) -> Process {
-    Process::spawn(ENTRY, DATABASE, &database.url)
+    Process::spawn(ENTRY, &[(DATABASE, &database.url)])
 }
 
 async fn put(pool: &PgPool, kind: Kind, payload: Value) -> TaskId {
-    let task = NewTask::new(kind.name(), Lane::Net, Uuid::now_v7()).with_payload(payload);
+    let task = NewTask::new(kind.name(), kind.lane(), Uuid::now_v7()).with_payload(payload);
     queue::enqueue(pool, task).await.unwrap()
 }
 
@@ -104,6 +117,11 @@ async fn row(pool: &PgPool, id: TaskId) -> Row {
         .fetch_one(pool)
         .await
         .unwrap()
+}
+
+async fn subject(pool: &PgPool, id: TaskId) -> Uuid {
+    let query = "select subject from tasks where id = $1";
+    sqlx::query_scalar(query).bind(id).fetch_one(pool).await.unwrap()
 }
 
 async fn until(pool: &PgPool, id: TaskId, state: &str) -> Row {

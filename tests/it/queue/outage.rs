@@ -1,21 +1,18 @@
 //! The database goes away, loses a notification, or refuses a write.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use shipshape::db;
 use shipshape::queue::Settings;
-use sqlx::postgres::PgConnectOptions;
-use tempfile::TempDir;
-use tokio::net::{UnixListener, UnixStream};
-use tokio::task::{JoinHandle, JoinSet};
 
 use super::handlers::Kind;
 use super::{Local, SECONDS_10, noted, notes, put, queue_database, settings, until};
 use crate::support::eventually;
+use crate::support::proxy::{Proxy, Way};
+use crate::support::service::service_behind;
 
-const SOCKET: &str = ".s.PGSQL.5432";
+const LEASE: Duration = Duration::from_secs(2);
 
 #[tokio::test]
 async fn a_lost_notification_is_only_latency() {
@@ -53,77 +50,73 @@ async fn a_notification_wakes_a_worker_before_its_poll() {
     worker.stop().await;
 }
 
+/// Three workers, twelve tasks. An outage of 60 s at a lease of 15 s, at a scale of 2 to 15: four leases long.
 #[tokio::test]
 async fn an_outage_longer_than_the_lease_burns_no_attempt() {
     let database = queue_database().await;
     let pool = &database.pool;
-    let mut proxy = Proxy::before(&database.url);
-    let through = db::connect(&proxy.url, 4).await.unwrap();
-    let lease = Settings { lease: Duration::from_secs(2), ..settings() };
-    let worker = Local::start(&through, lease);
-    // The first wants to write during the outage, the second after it.
-    let first = put(pool, Kind::Record, json!({ "millis": 1000 })).await;
-    let second = put(pool, Kind::Record, json!({ "millis": 6000 })).await;
-    noted(pool, "begun", first).await;
-    noted(pool, "begun", second).await;
-    proxy.cut().await;
-    let during = put(pool, Kind::Record, json!({ "millis": 0 })).await;
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    let proxy = Proxy::before(&database.url);
+    let mut workers = Vec::new();
+    for _ in 0..3 {
+        let through = db::connect(&proxy.url, 4).await.unwrap();
+        workers.push(Local::start(&through, Settings { lease: LEASE, ..settings() }));
+    }
+    // Half of them want to write during the outage, the others after it.
+    let mut tasks = Vec::new();
+    for millis in [1000, 10_000].repeat(6) {
+        tasks.push(put(pool, Kind::Record, json!({ "millis": millis })).await);
+    }
+    eventually("all begun", SECONDS_10, async || notes(pool, "begun", None).await == 12).await;
+    proxy.set(Way::Refusing);
+    tasks.push(put(pool, Kind::Record, json!({ "millis": 0 })).await);
+    tokio::time::sleep(LEASE * 4).await;
+    assert!(proxy.faults() > 10, "{} connections were refused", proxy.faults());
     assert_eq!(notes(pool, "outcome", None).await, 0);
-    proxy.restore();
-    for id in [first, second, during] {
+    proxy.set(Way::Open);
+    for id in tasks {
         let row = until(pool, id, "succeeded").await;
         assert_eq!(row.attempt, 1, "{row:?}");
         assert_eq!(notes(pool, "outcome", Some(id)).await, 1);
     }
-    assert_eq!(notes(pool, "begun", Some(second)).await, 1);
+    for worker in workers {
+        worker.stop().await;
+    }
+}
+
+/// The other end is gone without a word: what is sent is neither answered nor refused.
+#[tokio::test]
+async fn a_mute_database_is_noticed_and_its_return_too() {
+    let database = queue_database().await;
+    let proxy = Proxy::before(&database.url);
+    let service = service_behind(&proxy).await;
+    let pool = &database.pool;
+    let worker = Local::start(&service.app.pool, Settings { lease: LEASE, ..settings() });
+    let running = put(pool, Kind::Record, json!({ "millis": 1000 })).await;
+    noted(pool, "begun", running).await;
+    assert_eq!(service.get("/readyz").await.0, 200);
+    proxy.set(Way::Mute);
+    let muted = Instant::now();
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        waiting.push(put(pool, Kind::Record, json!({ "millis": 0 })).await);
+    }
+    eventually("not ready", SECONDS_10, async || service.get("/readyz").await.0 == 503).await;
+    assert!(muted.elapsed() < Duration::from_secs(3), "{:?}", muted.elapsed());
+    tokio::time::sleep((LEASE * 4).saturating_sub(muted.elapsed())).await;
+    assert!(proxy.faults() > 3, "{} pieces were swallowed", proxy.faults());
+    assert_eq!(notes(pool, "begun", None).await, 1);
+    assert_eq!(notes(pool, "outcome", None).await, 0);
+    proxy.set(Way::Open);
+    let restored = Instant::now();
+    for id in waiting {
+        assert_eq!(until(pool, id, "succeeded").await.attempt, 1);
+    }
+    eventually("ready", SECONDS_10, async || service.get("/readyz").await.0 == 200).await;
+    assert!(restored.elapsed() < Duration::from_secs(5), "{:?}", restored.elapsed());
+    let row = until(pool, running, "succeeded").await;
+    assert!(row.attempt <= 2, "{row:?}");
+    assert_eq!(notes(pool, "outcome", Some(running)).await, 1);
     worker.stop().await;
-}
-
-/// A socket before the server's that can be cut.
-struct Proxy {
-    folder: TempDir,
-    server: PathBuf,
-    url: String,
-    open: JoinHandle<()>,
-}
-
-impl Proxy {
-    fn before(url: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let options: PgConnectOptions = url.parse().unwrap();
-        let server = options.get_socket().unwrap().join(SOCKET);
-        let (base, _) = url.split_once("?host=").unwrap();
-        let url = format!("{base}?host={}", folder.path().display());
-        let open = Self::open(&folder, &server);
-        Self { folder, server, url, open }
-    }
-
-    fn open(folder: &TempDir, server: &Path) -> JoinHandle<()> {
-        let listener = UnixListener::bind(folder.path().join(SOCKET)).unwrap();
-        let server = server.to_path_buf();
-        tokio::spawn(async move {
-            let mut streams = JoinSet::new();
-            loop {
-                let (mut client, _) = listener.accept().await.unwrap();
-                let mut server = UnixStream::connect(&server).await.unwrap();
-                streams.spawn(async move {
-                    tokio::io::copy_bidirectional(&mut client, &mut server).await.ok();
-                });
-            }
-        })
-    }
-
-    /// Ends every connection and refuses new ones.
-    async fn cut(&mut self) {
-        self.open.abort();
-        (&mut self.open).await.unwrap_err();
-        std::fs::remove_file(self.folder.path().join(SOCKET)).unwrap();
-    }
-
-    fn restore(&mut self) {
-        self.open = Self::open(&self.folder, &self.server);
-    }
 }
 
 #[tokio::test]

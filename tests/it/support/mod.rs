@@ -5,6 +5,7 @@ pub(crate) mod drawn;
 pub(crate) mod fleet;
 pub(crate) mod origin;
 mod process;
+pub(crate) mod proxy;
 pub(crate) mod rekognition;
 pub(crate) mod s3;
 pub(crate) mod service;

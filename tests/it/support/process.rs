@@ -8,11 +8,11 @@ use rustix::process::{Pid, Signal, kill_process};
 pub(crate) struct Process(Child);
 
 impl Process {
-    /// Runs the ignored test `entry` of this binary with the environment variable `name`.
-    pub(crate) fn spawn(entry: &str, name: &str, value: &str) -> Self {
+    /// Runs the ignored test `entry` of this binary with these environment variables.
+    pub(crate) fn spawn(entry: &str, environment: &[(&str, &str)]) -> Self {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", entry, "--ignored", "--nocapture"])
-            .env(name, value)
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()

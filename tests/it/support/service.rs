@@ -12,13 +12,14 @@ use serde_json::Value;
 use shipshape::app::App;
 use shipshape::blobs::Blobs;
 use shipshape::config::Config;
-use shipshape::queue::{Settings, Worker};
+use shipshape::queue::{Settings, Stuck, Worker};
 use shipshape::{api, tasks, telemetry};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::proxy::Proxy;
 use super::{TestDatabase, database};
 
 /// A running service without workers.
@@ -27,7 +28,7 @@ pub(crate) struct Service {
     pub address: SocketAddr,
     http: reqwest::Client,
     folder: TempDir,
-    _database: TestDatabase,
+    _database: Option<TestDatabase>,
 }
 
 #[derive(Parser)]
@@ -44,9 +45,24 @@ pub(crate) async fn service(flags: &[&str]) -> Service {
 /// The same with its bytes in another place than its folder.
 pub(crate) async fn service_on(flags: &[&str], blobs: Option<Blobs>) -> Service {
     let database = database().await;
+    let url = database.url.clone();
+    start(&url, Some(database), flags, blobs).await
+}
+
+/// A service on the database behind `proxy`, which outlives it.
+pub(crate) async fn service_behind(proxy: &Proxy) -> Service {
+    start(&proxy.url, None, &[], None).await
+}
+
+async fn start(
+    url: &str,
+    database: Option<TestDatabase>,
+    flags: &[&str],
+    blobs: Option<Blobs>,
+) -> Service {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap();
-    let own = ["shipshape", "--data", data, "--database-url", &database.url];
+    let own = ["shipshape", "--data", data, "--database-url", url];
     let few = ["--database-connections", "10"];
     let config = Cli::parse_from([&own[..], &few[..], flags].concat()).config;
     let mut app = App::start(config, telemetry::metrics()).await.unwrap().app;
@@ -63,14 +79,14 @@ pub(crate) async fn service_on(flags: &[&str], blobs: Option<Blobs>) -> Service 
 /// A worker in this process.
 pub(crate) struct TestWorker {
     stop: CancellationToken,
-    run: JoinHandle<()>,
+    run: JoinHandle<Result<(), Stuck>>,
 }
 
 impl TestWorker {
     /// Asks it to stop and waits until it has.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        self.run.await.unwrap();
+        self.run.await.unwrap().unwrap();
     }
 }
 
