@@ -260,5 +260,5 @@ fn pick<T>(all: &[T], at: Index) -> Option<&T> {
 }
 
 fn broken(error: sqlx::Error) -> TestCaseError {
-    TestCaseError::fail(format!("the database refused: {error}"))
+    TestCaseError::fail(format!("the database refused: {:#}", anyhow::Error::new(error)))
 }

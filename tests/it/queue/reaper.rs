@@ -54,7 +54,7 @@ async fn twenty_killed_workers_lose_each_lease_once() {
         process.kill();
         *process = worker(&database);
     }
-    eventually("all ended", Duration::from_secs(60), async || {
+    eventually("all ended", Duration::from_mins(1), async || {
         count(pool, "select count(*) from tasks where finished_at is null").await == 0
     })
     .await;
