@@ -63,7 +63,6 @@ async fn layers_over_a_pretrained_network_are_trained_served_and_the_same_each_t
     let snapshot = frozen(&service, dataset).await;
     let run = trained(&service, &snapshot, 60).await;
     assert_eq!(run["progress"], json!({"done": 24 * 60 + 32, "total": 24 * 60 + 32}));
-    assert!(run["train_accuracy"].as_f64().unwrap() > 0.8, "{run}");
     let path = format!("/training-runs/{}", run["id"].as_str().unwrap());
     for part in ["confusion", "report", "epochs", "curve.svg", "pictures/reliability.svg"] {
         assert_eq!(service.get(&format!("{path}/{part}")).await.0, 200, "{part}");
