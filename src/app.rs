@@ -15,6 +15,7 @@ use crate::classify::{self, Classifier};
 use crate::cleaning::{Labeller, Terms};
 use crate::config::Config;
 use crate::db::{self, CleaningJobId};
+use crate::model::pretrained::{self, Pretrained, Published};
 use crate::scrape::SharedPace;
 use crate::scrape::fetch::{FetchPolicy, Fetcher, HostPort, SystemLookup};
 use crate::scrape::source::{self, Sources};
@@ -34,6 +35,8 @@ pub struct App {
     pub sources: Sources,
     /// Gives labels.
     pub tagger: Tagger,
+    /// Weights of the network that others are trained over.
+    pub pretrained: Pretrained,
     /// Answers for photos.
     pub classifier: Arc<Classifier>,
     /// Renders `/metrics`.
@@ -86,8 +89,20 @@ impl App {
         let fetcher = fetcher(&config, &pool)?;
         let sources = sources(&config)?;
         let tagger = Tagger::Rekognition(rekognition(&config).await);
+        let pretrained = pretrained(&config)?;
         let classifier = classifier(&pool, &blobs, &shutdown).await?;
-        Ok(Self { config, pool, blobs, fetcher, sources, tagger, classifier, metrics, shutdown })
+        Ok(Self {
+            config,
+            pool,
+            blobs,
+            fetcher,
+            sources,
+            tagger,
+            pretrained,
+            classifier,
+            metrics,
+            shutdown,
+        })
     }
 
     /// Gives labels within the shared pace and the budget of a cleaning job; `stop` ends its waiting.
@@ -135,6 +150,28 @@ fn sources(config: &Config) -> anyhow::Result<Sources> {
     })
 }
 
+/// Where pretrained weights come from; a setting that is empty counts as none.
+fn pretrained(config: &Config) -> anyhow::Result<Pretrained> {
+    let text = |setting: &Option<String>| setting.clone().filter(|text| !text.is_empty());
+    let sha256 = text(&config.backbone_sha256).map(|digest| digest.parse()).transpose();
+    let sha256 = sha256.context("SHIPSHAPE_BACKBONE_SHA256 is no hex SHA-256")?;
+    if let Some(path) = config.backbone_weights.clone().filter(|path| !path.as_os_str().is_empty())
+    {
+        return Ok(Pretrained::File { path, sha256 });
+    }
+    if config.hf_endpoint.is_empty() {
+        return Ok(Pretrained::Nowhere);
+    }
+    let pinned = || pretrained::SHA256.parse().expect("the pinned digest is hex");
+    let published = Published {
+        endpoint: config.hf_endpoint.clone(),
+        repository: text(&config.backbone_repository).unwrap_or(pretrained::REPOSITORY.into()),
+        revision: text(&config.backbone_revision).unwrap_or(pretrained::REVISION.into()),
+        sha256: sha256.unwrap_or_else(pinned),
+    };
+    Ok(Pretrained::Hub { published, cache: config.data_dir()?.join("backbones") })
+}
+
 /// A tagger on this machine is a stand-in: it gets made-up credentials, so that none are needed and no real ones leave.
 async fn rekognition(config: &Config) -> Rekognition {
     let endpoint = config.rekognition_url.clone();
@@ -170,12 +207,26 @@ mod tests {
 
     use super::*;
 
+    fn config(flags: &[&str]) -> Config {
+        let command = Config::augment_args(Command::new("shipshape"));
+        let matches = command.try_get_matches_from([&["shipshape"], flags].concat()).unwrap();
+        Config::from_arg_matches(&matches).unwrap()
+    }
+
+    #[test]
+    fn pretrained_weights_come_from_a_path_a_hub_or_nowhere() {
+        let path = pretrained(&config(&["--backbone-weights", "/w.safetensors"])).unwrap();
+        assert!(matches!(path, Pretrained::File { sha256: None, .. }));
+        let hub = pretrained(&config(&["--hf-endpoint", "http://127.0.0.1:1"])).unwrap();
+        let Pretrained::Hub { published, .. } = hub else { panic!("{hub:?}") };
+        assert_eq!(published.sha256.to_string(), pretrained::SHA256);
+        assert_eq!(pretrained(&config(&["--hf-endpoint", ""])).unwrap(), Pretrained::Nowhere);
+        assert!(pretrained(&config(&["--backbone-sha256", "xyz"])).is_err());
+    }
+
     #[test]
     fn the_hosts_of_the_services_in_use_are_known() {
-        let command = Config::augment_args(Command::new("shipshape"));
-        let arguments = ["shipshape", "--database-url", "postgres://me:secret@db.example.com/x"];
-        let matches = command.try_get_matches_from(arguments).unwrap();
-        let config = Config::from_arg_matches(&matches).unwrap();
+        let config = config(&["--database-url", "postgres://me:secret@db.example.com/x"]);
         assert!(own_hosts(&config).contains(&"db.example.com".to_owned()));
     }
 }

@@ -65,6 +65,22 @@ pub struct Config {
     /// Dollars that one Rekognition call costs.
     #[arg(long, env = "SHIPSHAPE_REKOGNITION_PRICE", default_value_t = 0.001)]
     pub rekognition_price: f64,
+    /// Weights of the pretrained network for recipes of the family `mobilenet_v4_small`: timm's `model.safetensors` of
+    /// `mobilenetv4_conv_small` on this machine [default: downloaded from the hub when the first such run begins].
+    #[arg(long, env = "SHIPSHAPE_BACKBONE_WEIGHTS")]
+    pub backbone_weights: Option<PathBuf>,
+    /// SHA-256 of these weights; needed with another repository or revision than the default one.
+    #[arg(long, env = "SHIPSHAPE_BACKBONE_SHA256")]
+    pub backbone_sha256: Option<String>,
+    /// Model hub that they are downloaded from; empty for none.
+    #[arg(long, env = "HF_ENDPOINT", default_value = "https://huggingface.co")]
+    pub hf_endpoint: String,
+    /// Repository of the hub [default: `timm/mobilenetv4_conv_small.e2400_r224_in1k`].
+    #[arg(long, env = "SHIPSHAPE_BACKBONE_REPOSITORY", requires = "backbone_sha256")]
+    pub backbone_repository: Option<String>,
+    /// Commit of the repository [default: a pinned one].
+    #[arg(long, env = "SHIPSHAPE_BACKBONE_REVISION", requires = "backbone_sha256")]
+    pub backbone_revision: Option<String>,
     /// Largest archive that an upload may be, in bytes.
     #[arg(long, env = "SHIPSHAPE_MAX_UPLOAD", default_value_t = 4 << 30)]
     pub max_upload: u64,

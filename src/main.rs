@@ -34,7 +34,9 @@ async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve { config, workers } => cli::serve(config, workers).await,
         Command::Work { config, workers } => cli::work(config, workers).await,
-        Command::Demo { config, workers, options } => cli::demo(config, workers, options).await,
+        Command::Demo { config, workers, options } => {
+            Box::pin(cli::demo(config, workers, options)).await
+        }
         Command::Migrate { config } => cli::migrate(config).await,
         Command::Openapi => cli::openapi(),
         Command::Doctor { config } => cli::doctor(config).await,

@@ -204,7 +204,12 @@ async fn remove(
     Path(id): Path<DatasetId>,
     Query(removal): Query<Removal>,
 ) -> Result<Response, Problem> {
-    if !removal.cascade && dataset::has_snapshots(&app.pool, id).await? {
+    let models = ModelFilter { dataset: Some(id), ..ModelFilter::default() };
+    let in_use = async || -> sqlx::Result<bool> {
+        let imported = !model::list(&app.pool, models, 1).await?.is_empty();
+        Ok(imported || dataset::has_snapshots(&app.pool, id).await?)
+    };
+    if !removal.cascade && in_use().await? {
         return Err(Problem::Conflict(
             "dataset_in_use",
             "snapshots or models rest on this dataset: ?cascade=true deletes them too".into(),

@@ -73,7 +73,7 @@ const BODY_STALL: Duration = Duration::from_secs(30);
         (name = "snapshots", description = "Frozen datasets: what is trained on"),
         (name = "training runs", description = "One recipe on one snapshot with one seed"),
         (name = "experiments", description = "Grids of training runs side by side"),
-        (name = "models", description = "What training runs published"),
+        (name = "models", description = "What training runs published, and what was imported"),
         (name = "classify", description = "A photo in, class names and probabilities out"),
         (name = "service", description = "Health and metrics"),
     )

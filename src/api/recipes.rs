@@ -19,17 +19,20 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 /// Ready-made recipes.
 #[derive(Serialize, ToSchema)]
 struct Recipes {
-    /// The four networks of the original study, and a small one of today.
+    /// The four networks of the original study, a small one of today, and one layer over a pretrained network.
     items: Vec<NamedRecipe>,
 }
 
-/// Ready-made recipes: the four networks of the original study, and a small one of today.
+/// Ready-made recipes: the four networks of the original study, a small one of today, and one layer over a pretrained
+/// network.
 #[utoipa::path(
     get, path = "/recipes", tag = "training runs", operation_id = "list_recipes",
     responses((status = 200, description = "The recipes", body = Recipes), Failures)
 )]
 async fn recipes() -> axum::Json<Recipes> {
     let named = |(name, recipe): (&str, Recipe)| NamedRecipe { name: name.to_owned(), recipe };
-    let recipes = training::originals().into_iter().chain([("modern", training::modern())]);
+    let newer =
+        [("modern", training::modern()), ("mobilenet_v4_small", training::mobilenet_v4_small())];
+    let recipes = training::originals().into_iter().chain(newer);
     axum::Json(Recipes { items: recipes.map(named).collect() })
 }

@@ -219,7 +219,8 @@ async fn take_archive(
     let name = field.file_name().unwrap_or("archive").to_owned();
     let id = ImportJobId(Uuid::now_v7());
     let file = tempfile::NamedTempFile::new().map_err(anyhow::Error::from)?;
-    let digest = spool(&mut field, file.path(), app.config.max_upload).await?;
+    let limit = ("an archive", app.config.max_upload);
+    let digest = spool(&mut field, file.path(), limit).await?;
     app.blobs.put_file(&Key::Upload(id), file.path()).await?;
     let mut creation = match key.begin_with(&app.pool, digest).await? {
         Begun::New(creation) => creation,
@@ -235,15 +236,19 @@ async fn take_archive(
     creation.answer(StatusCode::ACCEPTED, Some(format!("/import-jobs/{id}")), &job).await
 }
 
-/// Writes the field's bytes to the file; their digest.
-async fn spool(field: &mut Field<'_>, path: &FilePath, limit: u64) -> Result<Sha256, Problem> {
+/// Writes the field's bytes, of `what` so many at most, to the file; their digest.
+pub(super) async fn spool(
+    field: &mut Field<'_>,
+    path: &FilePath,
+    (what, limit): (&str, u64),
+) -> Result<Sha256, Problem> {
     let failed = |error: std::io::Error| Problem::from(anyhow::Error::from(error));
     let mut file = tokio::fs::File::create(path).await.map_err(failed)?;
     let (mut written, mut hasher) = (0, sha2::Sha256::new());
     while let Some(chunk) = field.chunk().await.map_err(broken)? {
         written += chunk.len() as u64;
         if written > limit {
-            return Err(Problem::TooLarge(format!("an archive may be {limit} bytes long")));
+            return Err(Problem::TooLarge(format!("{what} may be {limit} bytes long")));
         }
         hasher.update(&chunk);
         file.write_all(&chunk).await.map_err(failed)?;

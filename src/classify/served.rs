@@ -28,8 +28,8 @@ impl Served {
         let bundle = Bundle::open(bytes, &listing.sha256.to_string())?;
         let transform = &bundle.metadata.transform;
         anyhow::ensure!(transform == TRANSFORM, "it wants pictures by the transform {transform:?}");
-        let inference = bundle.inference();
-        Ok(Self { classes: bundle.metadata.classes, inference })
+        let classes = bundle.metadata.classes.clone();
+        Ok(Self { classes, inference: Inference::new(bundle) })
     }
 
     /// Answers for the photo in `bytes` with its `top_k` most probable classes. What comes out depends on these

@@ -10,6 +10,8 @@ use tempfile::NamedTempFile;
 
 use super::Sha256;
 
+/// A server that does not take the connection is given up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A server without bytes for this long is given up.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -23,7 +25,8 @@ pub async fn download(
     max_bytes: u64,
     folder: &Path,
 ) -> anyhow::Result<NamedTempFile> {
-    let client = reqwest::Client::builder().read_timeout(READ_TIMEOUT).build()?;
+    let client = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT);
+    let client = client.read_timeout(READ_TIMEOUT).build()?;
     let answer = client.get(url).send().await.and_then(reqwest::Response::error_for_status);
     let mut answer = answer.with_context(|| format!("{url} cannot be downloaded"))?;
     let mut file = NamedTempFile::new_in(folder)?;

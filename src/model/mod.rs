@@ -1,9 +1,10 @@
-//! Network, bundle, ONNX file, pretrained weights, registry and activation.
+//! Network, bundle, ONNX file, import, pretrained weights, registry and activation.
 
 pub mod architecture;
 pub mod bundle;
 mod evaluation;
 pub mod gradient;
+pub mod import;
 pub mod inference;
 pub mod network;
 pub mod onnx;
@@ -16,6 +17,6 @@ pub use bundle::{Bundle, BundleError, Metadata};
 pub use inference::Inference;
 pub use network::{Network, Variable};
 pub use registry::{
-    Listing, Model, ModelFilter, NewModel, activate, active, find, has_dataset, insert,
-    is_published, list, listing,
+    Form, Listing, Model, ModelFilter, NewModel, Source, activate, active, find, has_dataset,
+    insert, is_published, list, listing,
 };

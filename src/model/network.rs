@@ -120,8 +120,13 @@ pub(crate) mod tests {
 
     /// Pictures of noise in 0..1.
     pub(crate) fn noise(count: usize, architecture: &Architecture) -> Vec<f32> {
+        noise_of(count * architecture.input_len())
+    }
+
+    /// So many numbers of noise in 0..1.
+    pub(crate) fn noise_of(len: usize) -> Vec<f32> {
         let mut stream = Stream::new(5, Purpose::Initial, 0, 77);
-        (0..count * architecture.input_len()).map(|_| stream.unit()).collect()
+        (0..len).map(|_| stream.unit()).collect()
     }
 
     #[test]

@@ -2,17 +2,21 @@
 //! kept only when its checksum agrees.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
 use crate::db::{Sha256, pinned};
 use crate::nn::backbone::{self, Backbone};
 
-/// The hub that `HF_ENDPOINT` replaces.
-pub const ENDPOINT: &str = "https://huggingface.co";
-
 /// Where timm publishes the weights that it trained `MobileNetV4` (conv, small) to.
 pub const REPOSITORY: &str = "timm/mobilenetv4_conv_small.e2400_r224_in1k";
+
+/// A commit of [`REPOSITORY`].
+pub const REVISION: &str = "331fb803779522b685cf942e15f914fb6741c1eb";
+
+/// What the file of [`REVISION`] hashes to.
+pub const SHA256: &str = "7a7102ec18f62bbfb555b6fe829bbb5af749516b84174926c29ffdfdfc03aec4";
 
 /// The file inside the repository.
 const FILE: &str = "model.safetensors";
@@ -20,10 +24,89 @@ const FILE: &str = "model.safetensors";
 /// The largest file that is accepted; the published one has 15 MB.
 const MAX_BYTES: u64 = 100 << 20;
 
+/// What to do where there are no weights.
+const HINT: &str = "set SHIPSHAPE_BACKBONE_WEIGHTS to a local model.safetensors of mobilenetv4_conv_small, or \
+                    HF_ENDPOINT to a model hub that this machine reaches";
+
+/// Where the weights come from. Nothing is read or downloaded before [`Self::load`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pretrained {
+    /// A file on this machine.
+    File {
+        /// Where.
+        path: PathBuf,
+        /// What its bytes must hash to; any without it.
+        sha256: Option<Sha256>,
+    },
+    /// A file at a hub.
+    Hub {
+        /// Which.
+        published: Published,
+        /// The folder that it is kept in.
+        cache: PathBuf,
+    },
+    /// Nowhere.
+    Nowhere,
+}
+
+/// Why there are no pretrained weights.
+#[derive(Debug, thiserror::Error)]
+pub enum PretrainedError {
+    /// None are configured.
+    #[error("no pretrained weights are configured: {HINT}")]
+    Nowhere,
+    /// The file is not there, or the hub does not give it.
+    #[error("the pretrained weights cannot be had: {0:#}; {HINT}")]
+    Unavailable(anyhow::Error),
+    /// The file is there and is not what it should be.
+    #[error("the pretrained weights cannot be used: {0:#}; {HINT}")]
+    Invalid(anyhow::Error),
+}
+
+impl PretrainedError {
+    /// The stable machine code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Nowhere => "pretrained_weights_not_configured",
+            Self::Unavailable(_) => "pretrained_weights_unavailable",
+            Self::Invalid(_) => "pretrained_weights_invalid",
+        }
+    }
+}
+
+impl Pretrained {
+    /// The network, and the checksum of the file that its weights are in.
+    ///
+    /// # Errors
+    /// When there is no file, or it is not the network's.
+    pub async fn load(&self) -> Result<(Arc<Backbone>, Sha256), PretrainedError> {
+        use PretrainedError::{Invalid, Unavailable};
+        let (path, pinned) = match self {
+            Self::File { path, sha256 } => (path.clone(), *sha256),
+            Self::Hub { published, cache } => {
+                (published.fetch(cache).await.map_err(Unavailable)?, Some(published.sha256))
+            }
+            Self::Nowhere => return Err(PretrainedError::Nowhere),
+        };
+        let read = move || {
+            let name = path.display().to_string();
+            let bytes = std::fs::read(&path).with_context(|| name.clone()).map_err(Unavailable)?;
+            let found = Sha256::of(&bytes);
+            if let Some(pinned) = pinned.filter(|pinned| *pinned != found) {
+                let error = anyhow::anyhow!("{name} has the SHA-256 {found}, not {pinned}");
+                return Err(Invalid(error));
+            }
+            let backbone = backbone::read(&bytes).context(name).map_err(Invalid)?;
+            Ok((Arc::new(backbone), found))
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|error| Unavailable(error.into()))?
+    }
+}
+
 /// A weights file at a model hub, pinned by revision and checksum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// For example [`ENDPOINT`].
+    /// For example `https://huggingface.co`.
     pub endpoint: String,
     /// For example [`REPOSITORY`].
     pub repository: String,
@@ -58,17 +141,6 @@ impl Published {
         file.persist(&path).with_context(|| format!("{} cannot be written", path.display()))?;
         Ok(path)
     }
-}
-
-/// Reads a weights file from the disk; blocks for some milliseconds. The checksum says which weights a
-/// model's layers were trained over.
-///
-/// # Errors
-/// When the file cannot be read or is not the network's.
-pub fn load(path: &Path) -> anyhow::Result<(Backbone, Sha256)> {
-    let name = || path.display().to_string();
-    let bytes = std::fs::read(path).with_context(name)?;
-    Ok((backbone::read(&bytes).with_context(name)?, Sha256::of(&bytes)))
 }
 
 #[cfg(test)]
@@ -124,11 +196,20 @@ mod tests {
         assert_eq!(std::fs::read_dir(cache.path()).unwrap().count(), 0);
     }
 
-    #[test]
-    fn a_file_that_is_no_such_network_is_named() {
+    #[tokio::test]
+    async fn a_file_that_is_no_such_network_or_another_than_pinned_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), b"not safetensors").unwrap();
-        let error = format!("{:#}", load(file.path()).unwrap_err());
-        assert!(error.contains("safetensors"), "{error}");
+        let source = |path: &Path, sha256| Pretrained::File { path: path.to_owned(), sha256 };
+        let error = source(file.path(), None).load().await.unwrap_err();
+        assert_eq!(error.code(), "pretrained_weights_invalid");
+        assert!(error.to_string().contains("safetensors"), "{error}");
+        let error = source(file.path(), Some(Sha256::of(b"other"))).load().await.unwrap_err();
+        assert!(error.to_string().contains("has the SHA-256"), "{error}");
+        let missing = source(Path::new("/nowhere/x.safetensors"), None).load().await.unwrap_err();
+        assert_eq!(missing.code(), "pretrained_weights_unavailable");
+        assert!(missing.to_string().contains("HF_ENDPOINT"), "{missing}");
+        let nowhere = Pretrained::Nowhere.load().await.unwrap_err();
+        assert_eq!(nowhere.code(), "pretrained_weights_not_configured");
     }
 }

@@ -14,19 +14,23 @@ pub struct Model {
     pub id: ModelId,
     /// The dataset whose classes it tells apart.
     pub dataset_id: DatasetId,
-    /// What it was trained on.
-    pub snapshot_id: SnapshotId,
-    /// The run that made it.
-    pub training_run_id: TrainingRunId,
+    /// What it was trained on; null for an imported one.
+    pub snapshot_id: Option<SnapshotId>,
+    /// The run that made it; null for an imported one.
+    pub training_run_id: Option<TrainingRunId>,
+    /// The form of the file that it was imported from; null for one that a run made.
+    pub imported_from: Option<Form>,
     /// Class names in the order of the network's outputs.
     pub classes: Vec<String>,
     /// SHA-256 of its file. Two runs of one recipe on one snapshot with one seed give the same file.
     pub sha256: Sha256,
     /// Length of its file.
     pub bytes: i64,
-    /// Accuracy on the images it was trained on, 0 to 1.
+    /// SHA-256 of the published weights of the pretrained network inside its file; null where there is none.
+    pub backbone_sha256: Option<Sha256>,
+    /// Accuracy on the images it was trained on, 0 to 1; null for an imported one.
     pub train_accuracy: Option<f64>,
-    /// Accuracy on the held-out images, 0 to 1.
+    /// Accuracy on the held-out images, 0 to 1; null for an imported one.
     pub test_accuracy: Option<f64>,
     /// A picture is called unfamiliar when the probability of its class is below this: the least sure hundredth of
     /// the pictures that the model was measured on lie below.
@@ -39,13 +43,44 @@ pub struct Model {
     pub created_at: DateTime<Utc>,
 }
 
+/// The forms in which a model comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ModelForm)]
+#[sqlx(type_name = "model_form", rename_all = "snake_case")]
+pub enum Form {
+    /// The service's own file.
+    Bundle,
+    /// What the service exported for other programs.
+    Onnx,
+}
+
+/// Where a model comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The run that made it.
+    Run(TrainingRunId),
+    /// A file in this form.
+    Import(Form),
+}
+
+impl Source {
+    fn run(self) -> Option<TrainingRunId> {
+        if let Self::Run(run) = self { Some(run) } else { None }
+    }
+
+    fn form(self) -> Option<Form> {
+        if let Self::Import(form) = self { Some(form) } else { None }
+    }
+}
+
 /// A model to publish.
 #[derive(Debug, Clone)]
 pub struct NewModel {
     /// The dataset whose classes it tells apart.
     pub dataset: DatasetId,
-    /// The run that made it.
-    pub run: TrainingRunId,
+    /// Where it comes from.
+    pub source: Source,
     /// Class names in the order of the network's outputs.
     pub classes: Vec<String>,
     /// Address of its file, which is stored already.
@@ -54,19 +89,24 @@ pub struct NewModel {
     pub bytes: i64,
     /// See [`Model::unfamiliar_below`].
     pub unfamiliar_below: f32,
+    /// See [`Model::backbone_sha256`].
+    pub backbone: Option<Sha256>,
 }
 
 /// Publishes a model, in the transaction that ends its run.
 pub async fn insert(executor: impl PgExecutor<'_>, new: &NewModel) -> sqlx::Result<ModelId> {
     query_scalar!(
-        r#"insert into models (dataset_id, training_run_id, classes, sha256, bytes, unfamiliar_below)
-           values ($1, $2, $3, $4, $5, $6) returning id as "id: ModelId""#,
+        r#"insert into models (dataset_id, training_run_id, imported_from, classes, sha256, bytes,
+               unfamiliar_below, backbone_sha256)
+           values ($1, $2, $3, $4, $5, $6, $7, $8) returning id as "id: ModelId""#,
         new.dataset as DatasetId,
-        new.run as TrainingRunId,
+        new.source.run() as Option<TrainingRunId>,
+        new.source.form() as Option<Form>,
         &new.classes,
         new.sha256 as Sha256,
         new.bytes,
         new.unfamiliar_below,
+        new.backbone as Option<Sha256>,
     )
     .fetch_one(executor)
     .await
@@ -103,15 +143,18 @@ pub async fn list(
                (select id, row_number() over (order by id) from chosen
                 where $5 = 'oldest' and ($2::uuid is null or id > $2) order by id limit $4))
            select m.id as "id: ModelId", m.dataset_id as "dataset_id: DatasetId",
-               r.snapshot_id as "snapshot_id: SnapshotId",
-               m.training_run_id as "training_run_id: TrainingRunId", m.classes,
-               m.sha256 as "sha256: Sha256", m.bytes, r.train_accuracy, r.test_accuracy,
+               r.snapshot_id as "snapshot_id?: SnapshotId",
+               m.training_run_id as "training_run_id: TrainingRunId",
+               m.imported_from as "imported_from: Form", m.classes,
+               m.sha256 as "sha256: Sha256", m.bytes,
+               m.backbone_sha256 as "backbone_sha256: Sha256",
+               r.train_accuracy as "train_accuracy?", r.test_accuracy as "test_accuracy?",
                m.unfamiliar_below, m.created_at,
                coalesce(m.id = (select a.model_id from activations a where a.dataset_id = m.dataset_id
                                 order by a.id desc limit 1), false) as "active!",
                coalesce(m.id = (select a.model_id from activations a order by a.id desc limit 1),
                         false) as "default!"
-           from page join models m using (id) join training_runs r on r.id = m.training_run_id
+           from page join models m using (id) left join training_runs r on r.id = m.training_run_id
            order by place"#,
         filter.dataset as Option<DatasetId>,
         filter.after as Option<ModelId>,

@@ -139,8 +139,11 @@ impl<'a> WeightsFile<'a> {
     }
 }
 
+/// What [`other_format`] calls an ONNX file.
+pub(super) const ONNX: &str = "ONNX";
+
 /// The name of a well-known format that is not safetensors.
-fn other_format(bytes: &[u8]) -> Option<&'static str> {
+pub(super) fn other_format(bytes: &[u8]) -> Option<&'static str> {
     let known: [(&[u8], &str); 4] = [
         (b"PK\x03\x04", "a zip archive (PyTorch, Keras)"),
         (b"\x89HDF", "HDF5 (Keras)"),
@@ -156,6 +159,6 @@ fn other_format(bytes: &[u8]) -> Option<&'static str> {
     let known = known.into_iter().find(|(magic, _)| bytes.starts_with(magic));
     // The IR version and the producer's name, which every exporter writes first.
     let onnx = matches!(bytes, [0x08, 3..=16, 0x12, ..]);
-    let known = known.map(|(_, name)| name).or(onnx.then_some("ONNX"));
+    let known = known.map(|(_, name)| name).or(onnx.then_some(ONNX));
     known.or(pickle.then_some("a pickle (PyTorch)"))
 }

@@ -82,10 +82,14 @@ impl BytesRemoval {
     }
 }
 
-/// Whether a row points to an object that is no picture. None of these comes back under an old address.
+/// Whether a row points to an object that is no picture.
 async fn is_wanted(connection: &mut PgConnection, key: Key) -> sqlx::Result<bool> {
     Ok(match key {
-        Key::Model(sha256) => model::is_published(connection, sha256).await?,
+        Key::Model(sha256) => {
+            // The same file may be imported just now.
+            dataset::lock_address(&mut *connection, sha256).await?;
+            model::is_published(connection, sha256).await?
+        }
         Key::Checkpoint(run, _) => training::find(connection, run).await?.is_some(),
         Key::Upload(id) => import::find(connection, id)
             .await?

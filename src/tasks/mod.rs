@@ -31,6 +31,6 @@ pub fn handlers(app: &Arc<App>) -> Vec<Arc<dyn Handler>> {
         Arc::new(scrape_search::ScrapeSearch { app: app.clone() }),
         Arc::new(scrape_fetch::ScrapeFetch::new(app.clone())),
         Arc::new(snapshot_freeze::SnapshotFreeze { app: app.clone() }),
-        Arc::new(training_run::TrainingRun { app: app.clone() }),
+        Arc::new(training_run::TrainingRun::new(app.clone())),
     ]
 }

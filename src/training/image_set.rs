@@ -53,13 +53,30 @@ impl ImageSet {
     /// # Panics
     /// When the pictures' size is no multiple of 32.
     #[must_use]
-    pub fn features(&self, backbone: &Backbone) -> Self {
+    pub fn into_features(self, backbone: &Backbone) -> Self {
         let Inputs::Pixels(_) = self.inputs else {
-            return self.clone();
+            return self;
         };
         let features =
             backbone.features(self.size, self.len(), |index, picture| self.fill(index, picture));
-        Self { size: self.size, inputs: Inputs::Features(features), labels: self.labels.clone() }
+        Self { inputs: Inputs::Features(features), ..self }
+    }
+
+    /// Adds the pictures of a set of the same kind; an empty set takes any.
+    ///
+    /// # Panics
+    /// When one set has pixels and the other features.
+    pub fn append(&mut self, mut more: Self) {
+        if self.is_empty() {
+            *self = more;
+            return;
+        }
+        match (&mut self.inputs, &mut more.inputs) {
+            (Inputs::Pixels(all), Inputs::Pixels(more)) => all.append(more),
+            (Inputs::Features(all), Inputs::Features(more)) => all.append(more),
+            _ => panic!("pixels and features do not mix"),
+        }
+        self.labels.append(&mut more.labels);
     }
 
     /// How many pictures there are.
@@ -124,11 +141,26 @@ impl ImageSet {
 #[expect(clippy::float_cmp, reason = "the fractions are exact")]
 mod tests {
     use super::*;
+    use crate::nn::backbone::tests::formula_backbone;
 
     #[test]
     fn lengths_must_fit() {
         assert!(ImageSet::new(2, vec![0; 24], vec![0, 1]).is_ok());
         assert!(ImageSet::new(2, vec![0; 23], vec![0, 1]).is_err());
+    }
+
+    #[test]
+    fn features_of_parts_are_those_of_the_whole() {
+        let pixels: Vec<u8> = (0..3 * 32 * 32 * 3).map(|at| (at * 31 % 251) as u8).collect();
+        let set = |from: usize, to: usize| {
+            let labels = (from as u32..to as u32).collect();
+            ImageSet::new(32, pixels[from * 3072..to * 3072].to_vec(), labels).unwrap()
+        };
+        let backbone = formula_backbone();
+        let mut parts = set(0, 0);
+        parts.append(set(0, 2).into_features(&backbone));
+        parts.append(set(2, 3).into_features(&backbone));
+        assert!(parts == set(0, 3).into_features(&backbone));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod csv;
 mod epoch;
 pub mod evaluation;
 pub mod experiment;
+pub mod features;
 pub mod grid;
 pub mod image_set;
 pub mod metrics;

@@ -72,8 +72,8 @@ pub struct Written {
     preset: Preset,
     /// How the convolution blocks are built.
     family: Option<Family>,
-    /// Feature maps of each convolution block.
-    #[schema(min_items = 1, max_items = 8)]
+    /// Feature maps of each convolution block; none over a pretrained network.
+    #[schema(max_items = 8)]
     conv: Option<Vec<u32>>,
     /// Rows and columns of the kernels: 3 or 5, or a list with one of them for each block.
     kernel: Option<Kernels>,

@@ -27,8 +27,8 @@ pub enum Kernels {
 pub struct Recipe {
     /// How the convolution blocks are built.
     pub family: Family,
-    /// Feature maps of each convolution block.
-    #[schema(min_items = 1, max_items = 8)]
+    /// Feature maps of each convolution block; none over a pretrained network.
+    #[schema(max_items = 8)]
     pub conv: Vec<u32>,
     /// Rows and columns of the kernels: 3 or 5, or a list with one of them for each block.
     pub kernel: Kernels,

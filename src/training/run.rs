@@ -26,7 +26,8 @@ pub struct TrainingRun {
     pub dataset_id: DatasetId,
     /// Where the run stands.
     pub status: JobStatus,
-    /// Training pictures seen, over all epochs.
+    /// Training pictures seen, over all epochs; over a pretrained network also each picture whose features were
+    /// computed ahead of them.
     pub progress: Progress,
     /// Epochs that are complete.
     pub epoch: i32,
@@ -118,8 +119,8 @@ pub struct NewRun {
     pub recipe: Recipe,
     /// Seed of weights, dropout, order and augmentation.
     pub seed: i64,
-    /// Training pictures of the snapshot.
-    pub pictures: i64,
+    /// Pictures to see: see [`TrainingRun::progress`].
+    pub total: i64,
 }
 
 /// Creates a run.
@@ -130,7 +131,7 @@ pub async fn insert(executor: impl PgExecutor<'_>, new: &NewRun) -> sqlx::Result
         new.snapshot as SnapshotId,
         Json(&new.recipe) as _,
         new.seed,
-        new.pictures * i64::from(new.recipe.epochs),
+        new.total,
         new.part_of.as_ref().map(|(experiment, _)| *experiment) as Option<ExperimentId>,
         new.part_of.as_ref().map(|(_, name)| name.as_str()),
     )
@@ -236,7 +237,7 @@ pub async fn start(
     .await
 }
 
-/// Writes how many training pictures the run has seen.
+/// Writes how many pictures the run has seen.
 pub async fn advance(
     executor: impl PgExecutor<'_>,
     id: TrainingRunId,

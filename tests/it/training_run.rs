@@ -171,7 +171,7 @@ async fn recipes_that_break_a_rule_are_refused_by_field() {
         assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!(field)), "{problem}");
     }
     let (_, recipes) = service.get("/recipes").await;
-    assert_eq!(recipes["items"].as_array().unwrap().len(), 5);
+    assert_eq!(recipes["items"].as_array().unwrap().len(), 6);
 
     let dataset = snapshot["dataset_id"].as_str().unwrap();
     let (_, waiting) = service.post(&format!("/datasets/{dataset}/snapshots"), &json!({})).await;

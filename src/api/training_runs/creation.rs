@@ -19,10 +19,11 @@ use crate::api::snapshots::{MAX_SEED, default_seed};
 use crate::app::App;
 use crate::db::SnapshotId;
 use crate::model::architecture::Family;
+use crate::model::pretrained::{Pretrained, PretrainedError};
 use crate::training::experiment::{self, Experiment};
 use crate::training::grid::{self, Grid, NamedRecipe};
 use crate::training::preset::Written;
-use crate::training::{self, NewRun, TrainingRun};
+use crate::training::{self, NewRun, Recipe, TrainingRun};
 use crate::{dataset, queue};
 
 /// The routes of this file.
@@ -70,10 +71,6 @@ impl NewTrainingRun {
             return Err(Problem::invalid("seeds", "name one seed or several, not both"));
         }
         let recipes = grid::combinations(&self.recipe, &self.grid).map_err(invalid)?;
-        if recipes.iter().any(|named| named.recipe.family == Family::MobilenetV4Small) {
-            let message = "this service cannot load pretrained weights yet";
-            return Err(Problem::invalid("recipe.family", message));
-        }
         self.seeds.sort_unstable();
         self.seeds.dedup();
         let seeds = match self.seeds.as_slice() {
@@ -124,6 +121,13 @@ async fn create(
     Json { value: mut new, body }: Json<NewTrainingRun>,
 ) -> Result<Response, Problem> {
     let (recipes, seeds) = new.plan()?;
+    let over_pretrained = |recipe: &Recipe| recipe.family == Family::MobilenetV4Small;
+    if app.pretrained == Pretrained::Nowhere
+        && recipes.iter().any(|named| over_pretrained(&named.recipe))
+    {
+        let error = PretrainedError::Nowhere;
+        return Err(Problem::Unprocessable(error.code(), error.to_string()));
+    }
     let mut creation = match key.begin(&app.pool, &body).await? {
         Begun::New(creation) => creation,
         Begun::Replayed(response) => return Ok(response),
@@ -133,7 +137,11 @@ async fn create(
     for named in &recipes {
         named.recipe.validate_for(snapshot.classes.len()).map_err(invalid)?;
     }
-    let pictures = i64::from(snapshot.counts.train);
+    let counts = &snapshot.counts;
+    let total = |recipe: &Recipe| {
+        let features = if over_pretrained(recipe) { counts.train + counts.test } else { 0 };
+        i64::from(counts.train) * i64::from(recipe.epochs) + i64::from(features)
+    };
     let experiment = match new.experiment() {
         Some(name) => Some(experiment::insert(&mut *connection, new.snapshot_id, &name).await?),
         None => None,
@@ -142,8 +150,8 @@ async fn create(
     for NamedRecipe { name, recipe } in recipes {
         for seed in &seeds {
             let part_of = experiment.map(|experiment| (experiment, name.clone()));
-            let (snapshot, recipe) = (new.snapshot_id, recipe.clone());
-            let run = NewRun { snapshot, part_of, recipe, seed: *seed, pictures };
+            let (snapshot, total) = (new.snapshot_id, total(&recipe));
+            let run = NewRun { snapshot, part_of, recipe: recipe.clone(), seed: *seed, total };
             let id = training::insert(&mut *connection, &run).await?;
             queue::enqueue(&mut *connection, training::train_task(id)).await?;
             first.get_or_insert(id);

@@ -1,12 +1,17 @@
 //! One model in one file: weights and everything needed to use and to trace them.
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+pub(super) mod backbone;
 
-use super::architecture::{Architecture, FieldError, Role};
-use super::inference::Inference;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
+
+use super::architecture::{Architecture, Family, FieldError, Role};
 use super::network::{Network, Variable};
 use super::weights_file::{self, Entry, FileError, WeightsFile};
+use crate::db::Sha256;
+use crate::nn::backbone::Backbone;
 
 /// The version of the file's description that this program writes and reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -29,6 +34,12 @@ pub struct Metadata {
     pub seed: u64,
     /// The run's recipe, as JSON.
     pub recipe: serde_json::Value,
+    /// Below this probability of its class a picture is called unfamiliar; older files do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfamiliar_below: Option<f32>,
+    /// The published weights file of the pretrained network whose features the network takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backbone: Option<Sha256>,
 }
 
 /// Why a model file was refused.
@@ -59,6 +70,17 @@ pub enum BundleError {
         /// How many outputs the network has.
         outputs: usize,
     },
+    /// There is a pretrained network where none belongs, or the other way round.
+    #[error(
+        "`backbone` must name a pretrained network's weights for the family mobilenet_v4_small, and for no other"
+    )]
+    Backbone,
+    /// The limit of unfamiliar pictures is no probability.
+    #[error("`unfamiliar_below` must be between 0 and 1")]
+    Unfamiliar,
+    /// A variance is negative.
+    #[error("tensor `{0}` holds a negative variance")]
+    NegativeVariance(String),
     /// A weight matrix is all zeros: it was never trained.
     #[error("tensor `{0}` is all zeros")]
     AllZero(String),
@@ -71,19 +93,22 @@ pub struct Bundle {
     pub metadata: Metadata,
     /// The network with its weights.
     pub network: Network,
+    /// The pretrained network whose features it takes, where [`Metadata::backbone`] names one.
+    pub backbone: Option<Arc<Backbone>>,
 }
 
 /// The sha256 of `bytes` in lower-case hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
+    hex::encode(sha2::Sha256::digest(bytes))
 }
 
 impl Bundle {
     /// The file's bytes: the same for the same model.
     pub fn save(&self) -> Vec<u8> {
         let document = serde_json::to_string(&self.metadata).expect("plain data serializes");
-        let entries: Vec<_> = self.network.named().into_iter().map(entry).collect();
-        weights_file::write(&document, &entries)
+        let pretrained = self.backbone.as_deref().map(backbone::variables).unwrap_or_default();
+        let variables = self.network.named().into_iter().chain(&pretrained);
+        weights_file::write(&document, &variables.map(entry).collect::<Vec<_>>())
     }
 
     /// Reads and verifies a file: digest, format, limits, names, shapes, type and every number.
@@ -95,31 +120,53 @@ impl Bundle {
         if found != expected_sha256 {
             return Err(BundleError::Digest { expected: expected_sha256.to_owned(), found });
         }
+        Self::read(bytes)
+    }
+
+    /// [`Self::open`] for bytes of which nobody knows the digest.
+    ///
+    /// # Errors
+    /// The first rule that the bytes break; hostile bytes never panic.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, BundleError> {
         let file = WeightsFile::parse(bytes)?;
         let metadata = Self::metadata(&file.document)?;
         let specs = metadata.architecture.variables();
-        let expected: Vec<_> = specs.into_iter().map(|spec| (spec.name, spec.shape)).collect();
+        let mut expected: Vec<_> = specs.into_iter().map(|spec| (spec.name, spec.shape)).collect();
+        if metadata.backbone.is_some() {
+            expected.extend(backbone::specs());
+        }
         let data = file.read(&expected)?;
         Self::with_weights(metadata, data)
     }
 
-    /// The model with these finite weights, in the order and shapes of [`Architecture::variables`].
+    /// The model with these finite weights, in the order and shapes of [`Architecture::variables`]; those of a
+    /// pretrained network follow, where the description names one.
     ///
     /// # Errors
-    /// When a weight matrix is all zeros.
+    /// When a weight matrix is all zeros, or a variance negative.
     pub(super) fn with_weights(
         metadata: Metadata,
         weights: Vec<Vec<f32>>,
     ) -> Result<Self, BundleError> {
-        let mut variables = Vec::new();
-        for (spec, data) in metadata.architecture.variables().into_iter().zip(weights) {
-            if matches!(spec.role, Role::Weight(_)) && data.iter().all(|value| *value == 0.0) {
-                return Err(BundleError::AllZero(spec.name));
+        let (mut variables, mut weights) = (Vec::new(), weights.into_iter());
+        for (spec, data) in metadata.architecture.variables().into_iter().zip(weights.by_ref()) {
+            if matches!(spec.role, Role::Weight(_)) {
+                check_zeros(&spec.name, &data)?;
+            }
+            if spec.role == Role::Variance && data.iter().any(|value| *value < 0.0) {
+                return Err(BundleError::NegativeVariance(spec.name));
             }
             variables.push(Variable { name: spec.name, shape: spec.shape, data });
         }
+        let pretrained: Vec<Vec<f32>> = weights.collect();
+        for ((name, shape), data) in backbone::specs().iter().zip(&pretrained) {
+            if shape.len() > 1 {
+                check_zeros(name, data)?;
+            }
+        }
+        let backbone = metadata.backbone.map(|_| Arc::new(backbone::from_data(pretrained)));
         let network = Network::with_variables(&metadata.architecture, variables);
-        Ok(Self { metadata, network })
+        Ok(Self { metadata, network, backbone })
     }
 
     /// Reads and checks a file's description.
@@ -146,13 +193,22 @@ impl Bundle {
         if metadata.classes.len() != outputs || names.len() != outputs {
             return Err(BundleError::Classes { names: metadata.classes.len(), outputs });
         }
+        if metadata.backbone.is_some() != (metadata.architecture.family == Family::MobilenetV4Small)
+        {
+            return Err(BundleError::Backbone);
+        }
+        if metadata.unfamiliar_below.is_some_and(|below| !(0.0..=1.0).contains(&below)) {
+            return Err(BundleError::Unfamiliar);
+        }
         Ok(metadata)
     }
+}
 
-    /// The model, ready to answer.
-    pub fn inference(&self) -> Inference {
-        Inference::new(&self.network)
+fn check_zeros(name: &str, data: &[f32]) -> Result<(), BundleError> {
+    if data.iter().all(|value| *value == 0.0) {
+        return Err(BundleError::AllZero(name.to_owned()));
     }
+    Ok(())
 }
 
 fn entry(variable: &Variable) -> Entry<'_> {
@@ -160,4 +216,4 @@ fn entry(variable: &Variable) -> Entry<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,20 +1,26 @@
 //! Model files, sound and hostile.
 
-use super::super::architecture::tests::tiny;
+use super::super::architecture::tests::{tiny, tiny_head};
 use super::*;
+use crate::nn::backbone::tests::formula_backbone;
 use crate::nn::init::Initializer;
 
-fn bundle() -> Bundle {
+/// A model with the initial weights of this network.
+pub(crate) fn bundle(architecture: &Architecture) -> Bundle {
+    let pretrained = architecture.family == Family::MobilenetV4Small;
     let metadata = Metadata {
         format_version: FORMAT_VERSION,
-        architecture: tiny(),
-        classes: ["a", "b", "c"].map(String::from).to_vec(),
+        architecture: architecture.clone(),
+        classes: (0..architecture.classes).map(|class| format!("class {class}")).collect(),
         transform: "stretch/1".into(),
         snapshot_id: "018f0000-0000-7000-8000-000000000000".into(),
         seed: 7,
         recipe: serde_json::json!({"epochs": 3}),
+        unfamiliar_below: Some(0.3),
+        backbone: pretrained.then(|| Sha256::of(b"published")),
     };
-    Bundle { metadata, network: Network::new(&tiny(), Initializer::GlorotUniform, 7) }
+    let network = Network::new(architecture, Initializer::GlorotUniform, 7);
+    Bundle { metadata, network, backbone: pretrained.then(|| Arc::new(formula_backbone())) }
 }
 
 fn open(bytes: &[u8]) -> Result<Bundle, BundleError> {
@@ -22,7 +28,14 @@ fn open(bytes: &[u8]) -> Result<Bundle, BundleError> {
 }
 
 fn changed(change: impl FnOnce(&mut Bundle)) -> Result<Bundle, BundleError> {
-    let mut bundle = bundle();
+    changed_from(&tiny(), change)
+}
+
+fn changed_from(
+    architecture: &Architecture,
+    change: impl FnOnce(&mut Bundle),
+) -> Result<Bundle, BundleError> {
+    let mut bundle = bundle(architecture);
     change(&mut bundle);
     open(&bundle.save())
 }
@@ -37,16 +50,31 @@ fn raw(header: &str, data: usize) -> Vec<u8> {
 
 #[test]
 fn a_bundle_survives_saving_and_gives_the_same_bytes() {
-    let bytes = bundle().save();
-    assert_eq!(bytes, bundle().save());
-    let opened = open(&bytes).unwrap();
-    assert_eq!(opened, bundle());
-    assert_eq!(opened.save(), bytes);
+    for architecture in [tiny(), tiny_head()] {
+        let bytes = bundle(&architecture).save();
+        assert!(bytes == bundle(&architecture).save());
+        let opened = open(&bytes).unwrap();
+        assert!(opened == bundle(&architecture));
+        assert!(opened.save() == bytes);
+    }
+}
+
+#[test]
+fn a_pretrained_network_belongs_to_its_family_and_is_complete() {
+    let unnamed = changed_from(&tiny_head(), |b| b.metadata.backbone = None).unwrap_err();
+    assert_eq!(unnamed, BundleError::Backbone);
+    let needless = changed(|b| b.metadata.backbone = Some(Sha256::of(b"x"))).unwrap_err();
+    assert_eq!(needless, BundleError::Backbone);
+    let missing = changed_from(&tiny_head(), |b| b.backbone = None).unwrap_err();
+    let stem = FileError::Missing("backbone.conv_stem.weight".into());
+    assert_eq!(missing, BundleError::File(stem));
+    let sure = changed(|b| b.metadata.unfamiliar_below = Some(1.5)).unwrap_err();
+    assert_eq!(sure, BundleError::Unfamiliar);
 }
 
 #[test]
 fn every_truncation_and_flipped_bit_is_refused() {
-    let bytes = bundle().save();
+    let bytes = bundle(&tiny()).save();
     let digest = sha256(&bytes);
     for at in (0..bytes.len()).step_by(97) {
         assert!(matches!(Bundle::open(&bytes[..at], &digest), Err(BundleError::Digest { .. })));
@@ -135,7 +163,7 @@ fn descriptions_outside_the_rules_are_refused() {
     assert_eq!(version, BundleError::Version(9));
     let classes = changed(|b| b.metadata.classes.truncate(2)).unwrap_err();
     assert_eq!(classes, BundleError::Classes { names: 2, outputs: 3 });
-    let twice = changed(|b| b.metadata.classes[1] = "a".into()).unwrap_err();
+    let twice = changed(|b| b.metadata.classes[1] = "class 0".into()).unwrap_err();
     assert!(matches!(twice, BundleError::Classes { .. }));
     let huge = changed(|b| b.metadata.architecture.conv[0] = 1 << 40).unwrap_err();
     assert!(matches!(huge, BundleError::Architecture(error) if error.field == "conv[0]"));

@@ -20,7 +20,7 @@ pub(super) enum Attribute<'a> {
     /// An integer.
     Int(&'a str, u64),
     /// A list of integers.
-    Ints(&'a str, &'a [usize]),
+    Ints(&'a str, Vec<usize>),
     /// A float.
     Float(&'a str, f32),
 }

@@ -1,16 +1,13 @@
 //! What each node of a network is in ONNX, and where its numbers stand there.
 
-use super::super::architecture::{Architecture, Extent, Layer, Node, VariableSpec};
-use super::super::network::Network;
+use super::super::architecture::{Architecture, Layer, Node, VariableSpec};
+use super::super::bundle::Bundle;
 use super::graph::{Attribute, Graph};
 use crate::nn::batch_norm::EPSILON;
 use crate::nn::reversed;
 
 /// The name of an input `[N, 3, s, s]`.
-const IMAGE: &str = "image";
-
-/// The name of an input `[N, 1280]`.
-const FEATURES: &str = "features";
+pub(super) const IMAGE: &str = "image";
 
 /// How a variable of ours stands in the ONNX initializer of the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,15 +25,23 @@ impl Layout {
         Self { name: spec.name, dims: spec.shape, axes: None }
     }
 
-    /// `[size · size · inputs, outputs]` here, `[outputs, inputs, size, size]` there.
     fn kernel(spec: VariableSpec, size: usize, inputs: usize) -> Self {
-        let outputs = spec.shape[1];
+        Self::convolution(spec.name, size, [inputs, spec.shape[1]])
+    }
+
+    /// `[size · size · inputs, outputs]` here, `[outputs, inputs, size, size]` there.
+    pub(super) fn convolution(name: String, size: usize, [inputs, outputs]: [usize; 2]) -> Self {
         let axes = Some([size * size, inputs, outputs]);
-        Self { name: spec.name, dims: vec![outputs, inputs, size, size], axes }
+        Self { name, dims: vec![outputs, inputs, size, size], axes }
+    }
+
+    /// So many numbers, the same here and there.
+    pub(super) fn vector(name: String, len: usize) -> Self {
+        Self { name, dims: vec![len], axes: None }
     }
 
     /// Our numbers in ONNX's order.
-    fn export(&self, data: &[f32]) -> Vec<f32> {
+    pub(super) fn export(&self, data: &[f32]) -> Vec<f32> {
         self.axes.map_or_else(|| data.to_vec(), |axes| reversed(data, axes))
     }
 
@@ -62,26 +67,29 @@ pub(super) fn layouts(architecture: &Architecture) -> Vec<Layout> {
     layouts.collect()
 }
 
-/// The network's evaluation as a graph from `image` to `logits` and `probabilities`.
-pub(super) fn graph(network: &Network) -> Graph {
+/// The model's evaluation as a graph from `image` to `logits` and `probabilities`.
+pub(super) fn graph(bundle: &Bundle) -> Graph {
+    let network = &bundle.network;
     let architecture = network.architecture();
-    let (classes, input) = (architecture.classes, architecture.input());
+    let (classes, size) = (architecture.classes, architecture.image_size);
     let mut writer = Writer::default();
     for (variable, layout) in network.variables().iter().zip(layouts(architecture)) {
         writer.graph.initializer(&variable.name, &layout.dims, &layout.export(&variable.data));
     }
-    for node in architecture.nodes() {
-        let value = writer.node(&node);
+    let input = match &bundle.backbone {
+        Some(backbone) => Value { name: writer.backbone(backbone), flat: true },
+        None => Value { name: IMAGE.to_owned(), flat: false },
+    };
+    writer.values.push(input);
+    for node in &architecture.nodes()[1..] {
+        let value = writer.node(node);
         writer.values.push(value);
     }
     let mut graph = writer.graph;
     let last = writer.values.last().expect("every network has an output layer");
     graph.node("Identity", "logits", &[&last.name], &[]);
     graph.node("Softmax", "probabilities", &["logits"], &[]);
-    match input {
-        Extent { height: 1, width: 1, maps } => graph.input(FEATURES, &[maps]),
-        Extent { height, width, maps } => graph.input(IMAGE, &[maps, height, width]),
-    }
+    graph.input(IMAGE, &[3, size, size]);
     graph.output("logits", &[classes]);
     graph.output("probabilities", &[classes]);
     graph
@@ -97,8 +105,8 @@ struct Value {
 
 /// The graph so far, with the value that each node gives.
 #[derive(Debug, Default)]
-struct Writer {
-    graph: Graph,
+pub(super) struct Writer {
+    pub(super) graph: Graph,
     values: Vec<Value>,
 }
 
@@ -112,10 +120,7 @@ impl Writer {
         let operands: Vec<&str> =
             [input].into_iter().chain(variables.iter().map(|spec| spec.name.as_str())).collect();
         let name = match &node.layer {
-            Layer::Picture if node.output.height == 1 => {
-                return Value { name: FEATURES.to_owned(), flat: true };
-            }
-            Layer::Picture => IMAGE.to_owned(),
+            Layer::Picture => unreachable!("the first node, which stands for the input"),
             Layer::Dropout { .. } => return inputs[0].clone(),
             Layer::ConvPool(_) => {
                 let maps = self.convolution(node, &operands, Window::default());
@@ -167,7 +172,7 @@ impl Writer {
     }
 
     /// Adds an operator whose output is named after the node and itself.
-    fn part(
+    pub(super) fn part(
         &mut self,
         operator: &str,
         node: &str,
@@ -178,14 +183,7 @@ impl Writer {
     }
 
     fn convolution(&mut self, node: &Node, operands: &[&str], window: Window) -> String {
-        let Window { size, stride, padding, group } = window;
-        let attributes = [
-            Attribute::Ints("kernel_shape", &[size; 2]),
-            Attribute::Ints("strides", &[stride; 2]),
-            Attribute::Ints("pads", &[padding; 4]),
-            Attribute::Int("group", group as u64),
-        ];
-        self.part("Conv", &node.name, operands, &attributes)
+        self.part("Conv", &node.name, operands, &window.attributes())
     }
 
     fn relu(&mut self, node: &str, value: String, wanted: bool) -> String {
@@ -194,13 +192,13 @@ impl Writer {
 
     fn max_pool(&mut self, node: &str, value: &str) -> String {
         let window =
-            [Attribute::Ints("kernel_shape", &[2, 2]), Attribute::Ints("strides", &[2, 2])];
+            [Attribute::Ints("kernel_shape", vec![2, 2]), Attribute::Ints("strides", vec![2, 2])];
         self.part("MaxPool", node, &[value], &window)
     }
 
     /// Flattens in our order, maps last, so that the weights of the next layer keep theirs.
     fn flatten(&mut self, node: &str, value: &str) -> String {
-        let maps_last = [Attribute::Ints("perm", &[0, 2, 3, 1])];
+        let maps_last = [Attribute::Ints("perm", vec![0, 2, 3, 1])];
         let turned = self.part("Transpose", node, &[value], &maps_last);
         self.part("Flatten", node, &[&turned], &[])
     }
@@ -208,15 +206,27 @@ impl Writer {
 
 /// The sizes of an ONNX convolution.
 #[derive(Debug, Clone, Copy)]
-struct Window {
-    size: usize,
-    stride: usize,
-    padding: usize,
-    group: usize,
+pub(super) struct Window {
+    pub(super) size: usize,
+    pub(super) stride: usize,
+    pub(super) padding: usize,
+    pub(super) group: usize,
 }
 
 impl Default for Window {
     fn default() -> Self {
         Self { size: 3, stride: 1, padding: 0, group: 1 }
+    }
+}
+
+impl Window {
+    pub(super) fn attributes(self) -> [Attribute<'static>; 4] {
+        let Self { size, stride, padding, group } = self;
+        [
+            Attribute::Ints("kernel_shape", vec![size; 2]),
+            Attribute::Ints("strides", vec![stride; 2]),
+            Attribute::Ints("pads", vec![padding; 4]),
+            Attribute::Int("group", group as u64),
+        ]
     }
 }

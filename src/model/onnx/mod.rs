@@ -1,11 +1,12 @@
 //! A model as an ONNX file for other runtimes, and back from one that this program wrote.
 //!
-//! The graph takes `image [N, 3, s, s]`: RGB in 0..1, squashed to s × s as `transform` says; that of
-//! layers over a pretrained network takes its `features [N, 1280]`. It gives
+//! The graph takes `image [N, 3, s, s]`: RGB in 0..1, squashed to s × s as `transform` says; a pretrained
+//! network is part of it. It gives
 //! `logits [N, classes]` and `probabilities [N, classes]`. Beside the graph stand the properties
 //! `classes` (JSON array in the order of the outputs), `transform`, `snapshot_id`, `model_id` and
 //! `shipshape`, the whole description of the model file.
 
+mod backbone;
 mod graph;
 mod layers;
 #[cfg(test)]
@@ -54,7 +55,7 @@ pub fn export(bundle: &Bundle, model_id: &str) -> Vec<u8> {
         (MODEL_ID, model_id.to_owned()),
         (DESCRIPTION, description),
     ];
-    layers::graph(&bundle.network).into_model(&properties)
+    layers::graph(bundle).into_model(&properties)
 }
 
 /// Reads back what [`export`] wrote; the weights are the same bits.
@@ -79,7 +80,11 @@ pub fn import(bytes: &[u8]) -> Result<Bundle, OnnxError> {
         tensors.insert(text(tensor, 8)?, tensor);
     }
     let mut weights = Vec::new();
-    for layout in layers::layouts(&metadata.architecture) {
+    let mut layouts = layers::layouts(&metadata.architecture);
+    if metadata.backbone.is_some() {
+        layouts.extend(backbone::layouts());
+    }
+    for layout in layouts {
         let missing = || BundleError::File(FileError::Missing(layout.name.clone()));
         let tensor = tensors.get(layout.name.as_str()).ok_or_else(missing)?;
         weights.push(layout.import(&numbers(tensor, &layout)?));

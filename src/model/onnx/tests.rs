@@ -2,36 +2,30 @@
 
 use std::path::Path;
 
+use candle_core::{Device, Tensor};
+
 use super::super::architecture::tests::{tiny, tiny_head, tiny_residual};
 use super::super::architecture::{Architecture, Role};
-use super::super::bundle::{FORMAT_VERSION, Metadata};
-use super::super::network::{Network, tests::noise};
+use super::super::bundle::tests::bundle;
+use super::super::network::tests::noise_of;
 use super::*;
-use crate::nn::init::Initializer;
+use crate::model::Inference;
 use crate::nn::rng::{Purpose, Stream};
 
 /// A model whose weights and biases are all drawn, as after training.
 fn model(architecture: &Architecture) -> Bundle {
-    let mut network = Network::new(architecture, Initializer::GlorotUniform, 7);
+    let mut model = bundle(architecture);
+    model.metadata.classes.iter_mut().for_each(|class| class.push_str(" \"é\""));
     let mut stream = Stream::new(3, Purpose::Initial, 0, 0);
-    let roles = network.roles().to_vec();
-    for (variable, role) in network.variables_mut().iter_mut().zip(roles) {
+    let roles = model.network.roles().to_vec();
+    for (variable, role) in model.network.variables_mut().iter_mut().zip(roles) {
         match role {
             Role::Weight(_) => {}
             Role::Bias | Role::Mean => variable.data.fill_with(|| stream.between(-0.3, 0.3)),
             Role::Scale | Role::Variance => variable.data.fill_with(|| stream.between(0.5, 1.5)),
         }
     }
-    let metadata = Metadata {
-        format_version: FORMAT_VERSION,
-        architecture: architecture.clone(),
-        classes: (0..architecture.classes).map(|class| format!("class {class} \"é\"")).collect(),
-        transform: "stretch/1".into(),
-        snapshot_id: "018f0000-0000-7000-8000-000000000000".into(),
-        seed: 7,
-        recipe: serde_json::json!({"epochs": 3}),
-    };
-    Bundle { metadata, network }
+    model
 }
 
 /// Replaces the only place of `old` by the equally long `new`.
@@ -99,16 +93,17 @@ fn exports_for_the_check() {
         std::env::var("SHIPSHAPE_ONNX_CHECK").expect("SHIPSHAPE_ONNX_CHECK names a folder");
     for (name, architecture) in networks() {
         let bundle = model(&architecture);
-        let (pixels, length) = (noise(5, &architecture), architecture.input_len());
-        let fill = |index: usize, picture: &mut [f32]| {
-            picture.copy_from_slice(&pixels[index * length..(index + 1) * length]);
-        };
-        let logits = bundle.network.logits(5, fill);
-        let probabilities = bundle.network.probabilities(5, fill);
-        let numbers = [&pixels, &logits, &probabilities].into_iter().flatten();
-        let numbers: Vec<u8> = numbers.flat_map(|value| value.to_le_bytes()).collect();
         let file = Path::new(&folder).join(name);
         std::fs::write(file.with_extension("onnx"), export(&bundle, "model 1")).unwrap();
+        let size = architecture.image_size;
+        let pixels = noise_of(5 * size * size * 3);
+        let pictures = Tensor::from_vec(pixels.clone(), (5, size, size, 3), &Device::Cpu).unwrap();
+        let inference = Inference::new(bundle);
+        let flat = |tensor: Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let logits = flat(inference.logits(&pictures).unwrap());
+        let probabilities = flat(inference.probabilities(&pictures).unwrap());
+        let numbers = [&pixels, &logits, &probabilities].into_iter().flatten();
+        let numbers: Vec<u8> = numbers.flat_map(|value| value.to_le_bytes()).collect();
         std::fs::write(file.with_extension("f32"), numbers).unwrap();
     }
 }

@@ -1,46 +1,55 @@
-//! The blocks of `MobileNetV4` (conv, small) and the steps that they come down to.
-
-use super::kernel::Kernel;
+//! The convolutions of `MobileNetV4` (conv, small) in their order, without their numbers.
 
 /// Feature maps of the last block, which are averaged.
 pub(super) const POOLED: usize = 960;
 
-/// One operation on the maps of a picture `[side, side, maps]`.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Step {
-    /// Convolution 3×3 with stride 2 and a border of one zero, then `ReLU`.
-    Strided(Kernel),
-    /// One filter for each map, `size` × `size`, with a border of `size / 2` zeros.
-    Depthwise {
-        /// The filters.
-        kernel: Kernel,
-        /// Rows and columns of a filter, 3 or 5.
-        size: usize,
-        /// Pixels between two outputs, 1 or 2.
-        stride: usize,
-        /// Whether a `ReLU` follows.
-        relu: bool,
-    },
-    /// Convolution 1×1.
-    Pointwise {
-        /// The weights.
-        kernel: Kernel,
-        /// What follows.
-        end: End,
-    },
-    /// Remembers the maps for [`End::AddToKept`].
-    Keep,
-}
-
-/// What follows a convolution 1×1.
+/// What follows a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub enum End {
     /// Negative results become zero.
     Relu,
     /// Nothing.
     Linear,
-    /// The maps that [`Step::Keep`] remembered are added.
+    /// The maps that were kept are added.
     AddToKept,
+}
+
+/// One convolution with a border of `size / 2` zeros, and what follows it. The batch normalisation
+/// behind it is part of its numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Convolution {
+    /// timm's name, for example `blocks.2.0.pw_exp.conv`.
+    pub name: String,
+    /// timm's name of the batch normalisation behind it.
+    pub(super) normalization: String,
+    /// Maps that it takes.
+    pub inputs: usize,
+    /// Maps that it gives.
+    pub outputs: usize,
+    /// Rows and columns of a filter: 1, 3 or 5.
+    pub size: usize,
+    /// Pixels between two outputs, 1 or 2.
+    pub stride: usize,
+    /// Whether each map has one filter of its own.
+    pub depthwise: bool,
+    /// Whether its input is what [`End::AddToKept`] adds later.
+    pub keeps: bool,
+    /// What follows.
+    pub end: End,
+}
+
+impl Convolution {
+    /// The shape of its weights: filter positions × inputs (1 where each map has its own), outputs.
+    pub fn weight_shape(&self) -> [usize; 2] {
+        let inputs = if self.depthwise { 1 } else { self.inputs };
+        [self.size * self.size * inputs, self.outputs]
+    }
+
+    /// The shape of its weights in `PyTorch`.
+    pub(super) fn published_shape(&self) -> [usize; 4] {
+        let inputs = if self.depthwise { 1 } else { self.inputs };
+        [self.outputs, inputs, self.size, self.size]
+    }
 }
 
 /// A universal inverted bottleneck: depthwise, expansion, depthwise, projection.
@@ -85,8 +94,7 @@ const STAGES: [&[Inverted]; 2] = [
     ],
 ];
 
-/// Stages 0, 1 and 4: plain convolutions by (name, inputs, outputs, size); those of size 3 have
-/// stride 2.
+/// Stages 0 and 1: plain convolutions by (name, inputs, outputs, size); those of size 3 have stride 2.
 const FIRST: [(&str, usize, usize, usize); 4] = [
     ("blocks.0.0", 32, 32, 3),
     ("blocks.0.1", 32, 32, 1),
@@ -94,68 +102,71 @@ const FIRST: [(&str, usize, usize, usize); 4] = [
     ("blocks.1.1", 96, 64, 1),
 ];
 
-/// Every step from the picture to the maps that are averaged, with its numbers.
-pub(super) fn steps<E>(
-    tensor: &mut impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
-) -> Result<Vec<Step>, E> {
-    let stem = Kernel::folded(tensor, "conv_stem", "bn1", [32, 3, 3, 3])?;
-    let mut steps = vec![Step::Strided(stem.packed())];
+/// Every convolution in its order: from the picture to the maps that are averaged, and last the one that
+/// makes the features of these means.
+pub fn convolutions() -> Vec<Convolution> {
+    let mut all = vec![plain(("conv_stem", "bn1"), [3, 32], 3)];
     for (name, inputs, outputs, size) in FIRST {
-        let kernel = convolution(tensor, name, [outputs, inputs, size, size])?;
-        steps.push(match size {
-            1 => Step::Pointwise { kernel, end: End::Relu },
-            _ => Step::Strided(kernel),
-        });
+        all.push(block(name, [inputs, outputs], size));
     }
     for (stage, blocks) in (2..).zip(STAGES) {
         for (number, block) in blocks.iter().enumerate() {
-            steps.extend(block.steps(tensor, &format!("blocks.{stage}.{number}"))?);
+            all.extend(block.convolutions(&format!("blocks.{stage}.{number}")));
         }
     }
-    let kernel = convolution(tensor, "blocks.4.0", [POOLED, 128, 1, 1])?;
-    steps.push(Step::Pointwise { kernel, end: End::Relu });
-    Ok(steps)
+    all.push(block("blocks.4.0", [128, POOLED], 1));
+    all.push(plain(("conv_head", "norm_head"), [POOLED, super::FEATURES], 1));
+    all
 }
 
-fn convolution<E>(
-    tensor: &mut impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
-    name: &str,
-    shape: [usize; 4],
-) -> Result<Kernel, E> {
-    let kernel = Kernel::folded(tensor, &format!("{name}.conv"), &format!("{name}.bn1"), shape);
-    kernel.map(Kernel::packed)
+fn block(name: &str, maps: [usize; 2], size: usize) -> Convolution {
+    plain((&format!("{name}.conv"), &format!("{name}.bn1")), maps, size)
+}
+
+/// A convolution over all maps with a `ReLU`.
+fn plain(
+    (name, normalization): (&str, &str),
+    [inputs, outputs]: [usize; 2],
+    size: usize,
+) -> Convolution {
+    Convolution {
+        name: name.to_owned(),
+        normalization: normalization.to_owned(),
+        inputs,
+        outputs,
+        size,
+        stride: if size == 1 { 1 } else { 2 },
+        depthwise: false,
+        keeps: false,
+        end: End::Relu,
+    }
 }
 
 impl Inverted {
-    fn steps<E>(
-        &self,
-        tensor: &mut impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
-        name: &str,
-    ) -> Result<Vec<Step>, E> {
-        let mut folded = |part: &str, shape| {
-            let (convolution, normalization) =
-                (format!("{name}.{part}.conv"), format!("{name}.{part}.bn"));
-            Kernel::folded(tensor, &convolution, &normalization, shape)
+    fn convolutions(&self, name: &str) -> Vec<Convolution> {
+        let part = |part: &str, [inputs, outputs]: [usize; 2]| {
+            let names = (format!("{name}.{part}.conv"), format!("{name}.{part}.bn"));
+            plain((&names.0, &names.1), [inputs, outputs], 1)
         };
-        let mut steps = Vec::new();
-        let residual = self.stride == 1 && self.inputs == self.outputs;
-        if residual {
-            steps.push(Step::Keep);
-        }
+        let depthwise = |name: &str, maps: usize, size: usize, stride: usize| Convolution {
+            size,
+            stride,
+            depthwise: true,
+            ..part(name, [maps, maps])
+        };
+        let mut all = Vec::new();
         if self.start > 0 {
-            let kernel = folded("dw_start", [self.inputs, 1, self.start, self.start])?;
-            steps.push(Step::Depthwise { kernel, size: self.start, stride: 1, relu: false });
+            let start = depthwise("dw_start", self.inputs, self.start, 1);
+            all.push(Convolution { end: End::Linear, ..start });
         }
-        let kernel = folded("pw_exp", [self.expanded, self.inputs, 1, 1])?.packed();
-        steps.push(Step::Pointwise { kernel, end: End::Relu });
+        all.push(part("pw_exp", [self.inputs, self.expanded]));
         if self.middle > 0 {
-            let kernel = folded("dw_mid", [self.expanded, 1, self.middle, self.middle])?;
-            let (size, stride) = (self.middle, self.stride);
-            steps.push(Step::Depthwise { kernel, size, stride, relu: true });
+            all.push(depthwise("dw_mid", self.expanded, self.middle, self.stride));
         }
-        let kernel = folded("pw_proj", [self.outputs, self.expanded, 1, 1])?.packed();
+        let residual = self.stride == 1 && self.inputs == self.outputs;
         let end = if residual { End::AddToKept } else { End::Linear };
-        steps.push(Step::Pointwise { kernel, end });
-        Ok(steps)
+        all.push(Convolution { end, ..part("pw_proj", [self.expanded, self.outputs]) });
+        all[0].keeps = residual;
+        all
     }
 }

@@ -1,6 +1,7 @@
 //! One picture's way through the steps, on buffers that are reused.
 
-use super::architecture::{End, Step};
+use super::Layer;
+use super::architecture::End;
 use super::depthwise;
 use super::kernel::Kernel;
 use super::product::{self, Patches};
@@ -12,7 +13,7 @@ pub(super) struct Scratch {
     current: Vec<f32>,
     /// Where it writes.
     next: Vec<f32>,
-    /// The maps of [`Step::Keep`].
+    /// The maps that [`End::AddToKept`] adds.
     kept: Vec<f32>,
     /// The maps that it reads, with a border of zeros.
     padded: Vec<f32>,
@@ -45,10 +46,10 @@ impl Scratch {
         grown(&mut self.current, size * size * 3)
     }
 
-    /// Runs the steps on [`Self::picture`] and averages the last maps over the pixels.
-    pub(super) fn run(&mut self, steps: &[Step], size: usize, pooled: &mut [f32]) {
+    /// Runs the layers on [`Self::picture`] and averages the last maps over the pixels.
+    pub(super) fn run(&mut self, layers: &[Layer], size: usize, pooled: &mut [f32]) {
         let picture = Extent { side: size, maps: 3 };
-        let last = steps.iter().fold(picture, |extent, step| self.step(step, extent));
+        let last = layers.iter().fold(picture, |extent, layer| self.step(layer, extent));
         pooled.fill(0.0);
         for pixel in self.current[..last.len()].chunks_exact(last.maps) {
             for (sum, value) in pooled.iter_mut().zip(pixel) {
@@ -61,41 +62,34 @@ impl Scratch {
     }
 
     /// Replaces the current maps, which have the size `from`; returns the size of the new ones.
-    fn step(&mut self, step: &Step, from: Extent) -> Extent {
+    fn step(&mut self, Layer { convolution, kernel }: &Layer, from: Extent) -> Extent {
         let (current, side) = (&self.current[..from.len()], from.side);
-        let to = match step {
-            Step::Keep => {
-                grown(&mut self.kept, from.len()).copy_from_slice(current);
-                return from;
-            }
-            Step::Pointwise { kernel, end: End::AddToKept } => {
-                let to = Extent { side, maps: kernel.bias.len() };
-                let patches = Patches { data: current, rows: 1, step: from.maps, len: from.maps };
-                product::multiply(kernel, patches, &mut self.kept[..to.len()], End::AddToKept);
+        let to = Extent { side: side / convolution.stride, maps: convolution.outputs };
+        if convolution.keeps {
+            grown(&mut self.kept, from.len()).copy_from_slice(current);
+        }
+        let pixels = Patches { data: current, rows: 1, step: from.maps, len: from.maps };
+        match (convolution.depthwise, convolution.size, convolution.end) {
+            (false, 1, End::AddToKept) => {
+                product::multiply(kernel, pixels, &mut self.kept[..to.len()], End::AddToKept);
                 std::mem::swap(&mut self.current, &mut self.kept);
                 return to;
             }
-            Step::Pointwise { kernel, end } => {
-                let to = Extent { side, maps: kernel.bias.len() };
-                let patches = Patches { data: current, rows: 1, step: from.maps, len: from.maps };
-                product::multiply(kernel, patches, grown(&mut self.next, to.len()), *end);
-                to
+            (false, 1, end) => {
+                product::multiply(kernel, pixels, grown(&mut self.next, to.len()), end);
             }
-            Step::Strided(kernel) => {
-                let to = Extent { side: side / 2, maps: kernel.bias.len() };
+            (false, ..) => {
                 pad(current, from, 1, &mut self.padded);
                 strided(kernel, &self.padded, from, grown(&mut self.next, to.len()));
-                to
             }
-            Step::Depthwise { kernel, size, stride, relu } => {
-                let to = Extent { side: side / stride, maps: from.maps };
+            (true, size, end) => {
                 pad(current, from, size / 2, &mut self.padded);
-                let shape = depthwise::Shape { side, size: *size, stride: *stride, relu: *relu };
+                let (stride, relu) = (convolution.stride, end == End::Relu);
+                let shape = depthwise::Shape { side, size, stride, relu };
                 let output = grown(&mut self.next, to.len());
                 depthwise::forward(shape, kernel, &self.padded, output);
-                to
             }
-        };
+        }
         std::mem::swap(&mut self.current, &mut self.next);
         to
     }

@@ -1,6 +1,7 @@
 //! Weights and bias of one layer, in the order that the kernels read, with batch normalisation
 //! folded in.
 
+use super::architecture::Convolution;
 use crate::nn::reversed;
 
 /// Keeps the quotient of a batch normalisation finite (timm's default).
@@ -21,17 +22,15 @@ pub(super) struct Kernel {
 impl Kernel {
     /// A convolution without bias and the batch normalisation after it, as one convolution:
     /// γ · (w∗x − μ) / √(σ² + ε) + β = (γ / √(σ² + ε) · w) ∗ x + (β − γ · μ / √(σ² + ε)).
-    ///
-    /// `shape` is `[outputs, inputs, rows, columns]`; of a depthwise convolution `inputs` is 1.
     pub(super) fn folded<E>(
         tensor: &mut impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
-        convolution: &str,
-        normalization: &str,
-        shape: [usize; 4],
+        convolution: &Convolution,
     ) -> Result<Self, E> {
+        let shape = convolution.published_shape();
         let [outputs, inputs, rows, columns] = shape;
-        let weights = tensor(&format!("{convolution}.weight"), &shape)?;
+        let weights = tensor(&format!("{}.weight", convolution.name), &shape)?;
         let mut weights = reversed(&weights, [outputs, inputs, rows * columns]);
+        let normalization = &convolution.normalization;
         let mut part = |name: &str| tensor(&format!("{normalization}.{name}"), &[outputs]);
         let (gamma, mut bias) = (part("weight")?, part("bias")?);
         let (mean, variance) = (part("running_mean")?, part("running_var")?);
@@ -48,17 +47,6 @@ impl Kernel {
         Ok(Self { weights, bias })
     }
 
-    /// A fully connected layer; `shape` is `[outputs, inputs]`.
-    pub(super) fn linear<E>(
-        tensor: &mut impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
-        name: &str,
-        shape: [usize; 2],
-    ) -> Result<Self, E> {
-        let weights = tensor(&format!("{name}.weight"), &shape)?;
-        let bias = tensor(&format!("{name}.bias"), &shape[..1])?;
-        Ok(Self { weights: reversed(&weights, [shape[0], 1, shape[1]]), bias })
-    }
-
     /// The same numbers in the order in which [`super::product`] reads them.
     ///
     /// # Panics
@@ -70,5 +58,13 @@ impl Kernel {
             self.weights.chunks_exact(outputs).flat_map(move |row| &row[panel..panel + PANEL])
         });
         Self { weights: panels.copied().collect(), bias: self.bias }
+    }
+
+    /// What [`Self::packed`] was made of.
+    pub(super) fn unpacked(&self) -> Vec<f32> {
+        let rows = self.weights.len() / self.bias.len();
+        let panels = || self.weights.chunks_exact(rows * PANEL);
+        let row = |at: usize| panels().flat_map(move |panel| &panel[at * PANEL..][..PANEL]);
+        (0..rows).flat_map(row).copied().collect()
     }
 }

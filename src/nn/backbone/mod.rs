@@ -16,8 +16,7 @@ mod weights;
 
 use rayon::prelude::*;
 
-use super::dense::{self, DenseShape};
-use architecture::{End, Step};
+pub use architecture::{Convolution, End, convolutions};
 use forward::Scratch;
 use kernel::Kernel;
 use product::Patches;
@@ -29,24 +28,37 @@ pub const FEATURES: usize = 1280;
 /// A picture's rows and columns are a multiple of this.
 pub const STRIDE: usize = 32;
 
-/// The `ImageNet` classes that the classifier knows.
-pub const CLASSES: usize = 1000;
-
 /// Rows and columns of the pictures that the published weights were trained on.
 pub const SIZE: usize = 224;
 
 /// Mean of the training pictures' colours in 0..1 (timm's `IMAGENET_DEFAULT_MEAN`).
-const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 
 /// Deviation of the training pictures' colours (timm's `IMAGENET_DEFAULT_STD`).
-const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
+pub const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 
-/// `MobileNetV4` (conv, small) with frozen weights.
+/// A convolution with its numbers.
+#[derive(Debug, Clone, PartialEq)]
+struct Layer {
+    convolution: Convolution,
+    kernel: Kernel,
+}
+
+/// `MobileNetV4` (conv, small) with frozen weights, up to its features.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Backbone {
-    steps: Vec<Step>,
-    head: Kernel,
-    classifier: Kernel,
+    layers: Vec<Layer>,
+    /// Makes the features of the averaged maps.
+    head: Layer,
+}
+
+/// The numbers of one convolution, its batch normalisation folded in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Numbers {
+    /// As [`Convolution::weight_shape`] says: filter positions first, outputs last.
+    pub weights: Vec<f32>,
+    /// One for each output.
+    pub bias: Vec<f32>,
 }
 
 impl Backbone {
@@ -58,11 +70,42 @@ impl Backbone {
     pub fn new<E>(
         mut tensor: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
     ) -> Result<Self, E> {
-        let steps = architecture::steps(&mut tensor)?;
-        let shape = [FEATURES, architecture::POOLED, 1, 1];
-        let head = Kernel::folded(&mut tensor, "conv_head", "norm_head", shape)?.packed();
-        let classifier = Kernel::linear(&mut tensor, "classifier", [CLASSES, FEATURES])?;
-        Ok(Self { steps, head, classifier })
+        Self::with_kernels(|convolution| Kernel::folded(&mut tensor, convolution))
+    }
+
+    /// The network with the numbers that [`Self::numbers`] gave: the same bits.
+    ///
+    /// # Errors
+    /// The first error of `numbers`.
+    pub fn with_numbers<E>(
+        mut numbers: impl FnMut(&Convolution) -> Result<Numbers, E>,
+    ) -> Result<Self, E> {
+        Self::with_kernels(|convolution| {
+            let Numbers { weights, bias } = numbers(convolution)?;
+            Ok(Kernel { weights, bias })
+        })
+    }
+
+    fn with_kernels<E>(
+        mut kernel: impl FnMut(&Convolution) -> Result<Kernel, E>,
+    ) -> Result<Self, E> {
+        let layer = |convolution: Convolution| {
+            let kernel = kernel(&convolution)?;
+            let kernel = if convolution.depthwise { kernel } else { kernel.packed() };
+            Ok(Layer { convolution, kernel })
+        };
+        let mut layers = convolutions().into_iter().map(layer).collect::<Result<Vec<_>, E>>()?;
+        let head = layers.pop().expect("the network has convolutions");
+        Ok(Self { layers, head })
+    }
+
+    /// Every convolution with its numbers, in the order of [`convolutions`].
+    pub fn numbers(&self) -> impl Iterator<Item = (&Convolution, Numbers)> {
+        self.layers.iter().chain([&self.head]).map(|Layer { convolution, kernel }| {
+            let weights =
+                if convolution.depthwise { kernel.weights.clone() } else { kernel.unpacked() };
+            (convolution, Numbers { weights, bias: kernel.bias.clone() })
+        })
     }
 
     /// Features `[count, 1280]`; `fill(i, picture)` writes picture `i` as `[size, size, 3]` in 0..1.
@@ -83,7 +126,7 @@ impl Backbone {
             |scratch, (index, pooled)| {
                 fill(index, scratch.picture(size));
                 normalize(scratch.picture(size));
-                scratch.run(&self.steps, size, pooled);
+                scratch.run(&self.layers, size, pooled);
             },
         );
         let mut features = vec![0.0; count * FEATURES];
@@ -92,19 +135,10 @@ impl Backbone {
             |(pooled, features)| {
                 let (step, len) = (architecture::POOLED, architecture::POOLED);
                 let patches = Patches { data: pooled, rows: 1, step, len };
-                product::multiply(&self.head, patches, features, End::Relu);
+                product::multiply(&self.head.kernel, patches, features, End::Relu);
             },
         );
         features
-    }
-
-    /// Logits `[count, 1000]` of features `[count, 1280]`, in the order of the `ImageNet` classes.
-    pub fn logits(&self, features: &[f32]) -> Vec<f32> {
-        let shape = DenseShape { inputs: FEATURES, outputs: CLASSES };
-        let mut logits = vec![0.0; features.len() / FEATURES * CLASSES];
-        let weights = (&self.classifier.weights[..], &self.classifier.bias[..]);
-        dense::evaluate(shape, features, weights, &mut logits, false);
-        logits
     }
 }
 

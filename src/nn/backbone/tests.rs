@@ -5,6 +5,11 @@ use std::convert::Infallible;
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::*;
+use crate::nn::dense::{self, DenseShape};
+use crate::nn::reversed;
+
+/// The `ImageNet` classes that timm's classifier knows.
+const CLASSES: usize = 1000;
 
 /// Pseudo-random numbers in [−1, 1), the same in `benches/peers/backbone_peer.py`: the finaliser of
 /// `MurmurHash3` over the FNV-1a hash of a name plus an index.
@@ -41,6 +46,17 @@ fn formula_picture(size: usize) -> Vec<f32> {
     formula("picture", size * size * 3).map(|value| value.midpoint(1.0)).collect()
 }
 
+/// What timm's classifier makes of features.
+fn formula_logits(features: &[f32]) -> Vec<f32> {
+    let shape = DenseShape { inputs: FEATURES, outputs: CLASSES };
+    let weights = formula_tensor("classifier.weight", &[CLASSES, FEATURES]);
+    let weights = reversed(&weights, [CLASSES, 1, FEATURES]);
+    let bias = formula_tensor("classifier.bias", &[CLASSES]);
+    let mut logits = vec![0.0; CLASSES];
+    dense::evaluate(shape, features, (&weights, &bias), &mut logits, false);
+    logits
+}
+
 /// The largest difference, in units of the largest expected number.
 fn difference(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len());
@@ -57,7 +73,7 @@ fn features_and_logits_are_those_of_timm() {
     for (size, expected) in [224, 96].into_iter().zip(fixture.chunks_exact(FEATURES + CLASSES)) {
         let picture = formula_picture(size);
         let features = backbone.features(size, 1, |_, pixels| pixels.copy_from_slice(&picture));
-        let logits = backbone.logits(&features);
+        let logits = formula_logits(&features);
         let worst = difference(&features, &expected[..FEATURES]);
         assert!(worst < 1e-4, "features at {size}: {worst}");
         let worst = difference(&logits, &expected[FEATURES..]);
@@ -75,6 +91,19 @@ fn a_picture_alone_and_among_others_gives_the_same_bits() {
         let alone = backbone.features(32, 1, |_, pixels| pixels.copy_from_slice(picture(index)));
         assert_eq!(alone, together[index * FEATURES..(index + 1) * FEATURES]);
     }
+}
+
+#[test]
+fn a_network_made_of_its_own_numbers_is_the_same() {
+    let backbone = formula_backbone();
+    let mut numbers = backbone.numbers().map(|(_, numbers)| numbers);
+    let again = Backbone::with_numbers(|convolution| {
+        let numbers = numbers.next().expect("numbers for each convolution");
+        assert_eq!(numbers.weights.len(), convolution.weight_shape().iter().product::<usize>());
+        Ok::<_, Infallible>(numbers)
+    });
+    assert_eq!(again, Ok(backbone.clone()));
+    assert!(numbers.next().is_none());
 }
 
 /// A file as timm's, counters of batches included; `change` may spoil a tensor's shape.

@@ -29,7 +29,7 @@ pub enum TensorError {
 }
 
 /// The network with the weights of timm's file `model.safetensors`; tensors that it does not need, such
-/// as counters of batches, are ignored.
+/// as the classifier's, are ignored.
 ///
 /// # Errors
 /// The first tensor that is not as the network needs it; hostile bytes never panic.

@@ -1,5 +1,6 @@
 //! `training_run`: loads a snapshot's pictures, trains on a thread of its own, records each epoch, publishes the model.
 
+mod features;
 mod watch;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use futures::future::BoxFuture;
 use sqlx::PgConnection;
 use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
 
+use self::features::{LastFeatures, Pretrained, Sets};
 use self::watch::{EpochEnd, Training};
 use crate::app::App;
 use crate::blobs::Key;
@@ -19,10 +21,8 @@ use crate::db::{Sha256, TrainingRunId};
 use crate::model;
 use crate::queue::{Context, Failure, Handler, Lane, Task, TaskError};
 use crate::snapshot::{self, Member, Snapshot};
-use crate::training::pictures::{self, LoadError, Source};
-use crate::training::{
-    self, ImageSet, Learnt, Outcome, Setup, Trainer, TrainingError, publication,
-};
+use crate::training::pictures::LoadError;
+use crate::training::{self, Learnt, Outcome, Setup, Trainer, TrainingError, publication};
 
 /// How often the row says how far the run is.
 const TICK: Duration = Duration::from_secs(1);
@@ -34,7 +34,15 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Runs the tasks of this kind.
 pub(super) struct TrainingRun {
     /// The process's parts.
-    pub app: Arc<App>,
+    app: Arc<App>,
+    last_features: LastFeatures,
+}
+
+impl TrainingRun {
+    /// With nothing kept of earlier runs.
+    pub(super) fn new(app: Arc<App>) -> Self {
+        Self { app, last_features: LastFeatures::default() }
+    }
 }
 
 impl Handler for TrainingRun {
@@ -73,6 +81,8 @@ struct Job {
     snapshot: Snapshot,
     members: Vec<Member>,
     setup: Setup,
+    /// The network whose features the run learns from.
+    pretrained: Option<Pretrained>,
     /// The newest complete checkpoint.
     checkpoint: Option<Sha256>,
 }
@@ -80,13 +90,10 @@ struct Job {
 impl TrainingRun {
     async fn train(&self, context: &Context) -> Result<(), TaskError> {
         let mut job = self.begin(context).await?;
-        let size = job.setup.recipe.image_size;
-        let (pool, blobs) = (&self.app.pool, &self.app.blobs);
-        let source = Source { pool, blobs, dataset: job.snapshot.dataset_id };
-        let sets = pictures::load(source, &job.members, size).await.map_err(unloadable)?;
+        let sets = self.sets(context, &job).await?;
         let trainer = self.trainer(context, &mut job).await?;
         let (trainer, outcome) = self.learn(context, &mut job, trainer, sets).await?;
-        self.publish(context, job, trainer, &outcome).await
+        self.publish(context, job, trainer, outcome).await
     }
 
     async fn begin(&self, context: &Context) -> Result<Job, TaskError> {
@@ -104,13 +111,15 @@ impl TrainingRun {
             return Err(TaskError::Fail { code: "snapshot_incomplete".into(), error });
         }
         let members = snapshot::members(pool, snapshot.id).await?;
+        let pretrained = self.pretrained(&run.recipe).await?;
         let setup = Setup {
             recipe: run.recipe,
             classes: snapshot.classes.len(),
             seed: run.seed as u64,
             data: snapshot.id.to_string(),
+            backbone: pretrained.as_ref().map(|(_, sha256)| *sha256),
         };
-        Ok(Job { id, snapshot, members, setup, checkpoint })
+        Ok(Job { id, snapshot, members, setup, pretrained, checkpoint })
     }
 
     /// The trainer as it stood after the last recorded epoch. A checkpoint that is lost or was written by another
@@ -145,9 +154,11 @@ impl TrainingRun {
         context: &Context,
         job: &mut Job,
         trainer: Trainer,
-        sets: (ImageSet, ImageSet),
+        sets: Sets,
     ) -> Result<(Trainer, Outcome), TaskError> {
-        let mut training = Training::start(context, trainer, sets);
+        // Pictures whose features are computed count too.
+        let before = job.pretrained.as_ref().map_or(0, |_| job.members.len() as u64);
+        let mut training = Training::start(context, trainer, sets, before);
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut written = 0;
@@ -243,22 +254,23 @@ impl TrainingRun {
         context: &Context,
         job: Job,
         trainer: Trainer,
-        outcome: &Outcome,
+        outcome: Outcome,
     ) -> Result<(), TaskError> {
-        let Job { id, snapshot, members, setup, .. } = job;
+        let Job { id, snapshot, members, setup, pretrained, .. } = job;
         let learnt = Learnt {
             best_epoch: outcome.best_epoch,
             train_accuracy: outcome.train.accuracy,
             test_accuracy: outcome.test.accuracy,
-            predictions: training::predictions(outcome, &members, setup.classes),
+            predictions: training::predictions(&outcome, &members, setup.classes),
         };
-        let classes = snapshot.classes.clone();
-        let dataset = snapshot.dataset_id;
-        let file =
-            blocking(context, move || publication::file(trainer.into_network(), &setup, &snapshot))
-                .await?;
-        let entry = publication::entry(id, dataset, (&file, outcome), classes);
-        self.app.blobs.put(&Key::Model(entry.sha256), Bytes::from(file)).await?;
+        let publish = move || {
+            let networks = (trainer.into_network(), pretrained.map(|(backbone, _)| backbone));
+            let file = publication::file(networks, &outcome, &setup, &snapshot);
+            let entry = publication::entry(id, &snapshot, (&file, &outcome), setup.backbone);
+            (Bytes::from(file), entry)
+        };
+        let (file, entry) = blocking(context, publish).await?;
+        self.app.blobs.put(&Key::Model(entry.sha256), file).await?;
 
         let mut transaction = self.app.pool.begin().await?;
         context.complete(&mut transaction).await?;

@@ -10,10 +10,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::features::Sets;
 use crate::queue::Context;
-use crate::training::{
-    BatchProgress, EpochSummary, ImageSet, Observer, Outcome, Trainer, TrainingError,
-};
+use crate::training::{BatchProgress, EpochSummary, Observer, Outcome, Trainer, TrainingError};
 
 /// A complete epoch; the next one begins when it is told to.
 pub(super) struct EpochEnd {
@@ -38,24 +37,22 @@ pub(super) struct Training {
 }
 
 impl Training {
-    pub(super) fn start(
-        context: &Context,
-        mut trainer: Trainer,
-        (train, test): (ImageSet, ImageSet),
-    ) -> Self {
+    /// Begins to train. `before` pictures were seen ahead of the first epoch.
+    pub(super) fn start(context: &Context, mut trainer: Trainer, sets: Sets, before: u64) -> Self {
         let (ends, epochs) = mpsc::channel(1);
         let stop = CancellationToken::new();
-        let pictures = train.len() as u64;
-        let seen = Arc::new(AtomicU64::new(u64::from(trainer.epoch()) * pictures));
-        let mut watch = Watch { ends, stop: stop.clone(), pictures, seen: Arc::clone(&seen) };
+        let pictures = sets.0.len() as u64;
+        let seen = Arc::new(AtomicU64::new(before + u64::from(trainer.epoch()) * pictures));
+        let (stopped, counter) = (stop.clone(), Arc::clone(&seen));
+        let mut watch = Watch { ends, stop: stopped, before, pictures, seen: counter };
         let thread = context.spawn_blocking(move || {
-            let outcome = trainer.run(&train, &test, &mut watch);
+            let outcome = trainer.run(&sets.0, &sets.1, &mut watch);
             (trainer, outcome)
         });
         Self { epochs, seen, thread, _stop: stop.drop_guard() }
     }
 
-    /// Training pictures seen so far, over all epochs.
+    /// Pictures seen so far, over all epochs and ahead of them.
     pub(super) fn seen(&self) -> u64 {
         self.seen.load(Ordering::Relaxed)
     }
@@ -69,6 +66,8 @@ impl Training {
 struct Watch {
     ends: mpsc::Sender<EpochEnd>,
     stop: CancellationToken,
+    /// Pictures that were seen ahead of the first epoch.
+    before: u64,
     /// In an epoch.
     pictures: u64,
     seen: Arc<AtomicU64>,
@@ -78,7 +77,7 @@ impl Observer for Watch {
     fn batch(&mut self, progress: BatchProgress) -> ControlFlow<()> {
         let complete = u64::from(progress.epoch - 1) * self.pictures;
         let inside = self.pictures * progress.batch as u64 / progress.batches as u64;
-        self.seen.store(complete + inside, Ordering::Relaxed);
+        self.seen.store(self.before + complete + inside, Ordering::Relaxed);
         if self.stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 

@@ -15,6 +15,7 @@ use super::image_set::ImageSet;
 use super::metrics::Evaluation;
 use super::recipe::Recipe;
 use super::stopping::Best;
+use crate::db::Sha256;
 use crate::model::architecture::{Family, FieldError};
 use crate::model::gradient::Workspace;
 use crate::model::network::Network;
@@ -32,6 +33,9 @@ pub struct Setup {
     pub seed: u64,
     /// Names the pictures, such as the snapshot's id: a checkpoint is not resumed on others.
     pub data: String,
+    /// The weights file of the pretrained network whose features the pictures are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backbone: Option<Sha256>,
 }
 
 /// How an epoch went.

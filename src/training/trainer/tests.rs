@@ -41,7 +41,7 @@ fn setup() -> Setup {
         augment: Augment { horizontal_flip: false, ..Augment::default() },
         ..Recipe::default()
     };
-    Setup { recipe, classes: 2, seed: 11, data: "drawn".into() }
+    Setup { recipe, classes: 2, seed: 11, data: "drawn".into(), backbone: None }
 }
 
 fn weights_digest(trainer: &Trainer) -> String {
@@ -257,8 +257,10 @@ fn pictures_that_do_not_fit_are_refused() {
 #[test]
 fn layers_over_a_frozen_network_learn_to_tell_two_drawn_classes_apart() {
     let backbone = formula_backbone();
-    let (train, test) =
-        (halves_of(32, 24, 1).features(&backbone), halves_of(32, 12, 2).features(&backbone));
+    let (train, test) = (
+        halves_of(32, 24, 1).into_features(&backbone),
+        halves_of(32, 12, 2).into_features(&backbone),
+    );
     let recipe = Recipe {
         image_size: 32,
         epochs: 100,

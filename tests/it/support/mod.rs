@@ -1,5 +1,6 @@
 //! What several integration tests need: a throw-away database, child processes, stand-ins of services, patience.
 
+pub(crate) mod backbone;
 mod database;
 pub(crate) mod drawn;
 pub(crate) mod fleet;

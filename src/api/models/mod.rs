@@ -1,5 +1,7 @@
 //! `/models`: the registry, and which model answers.
 
+mod import;
+
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -29,6 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(file))
         .routes(routes!(onnx))
         .routes(routes!(activate))
+        .merge(import::routes())
 }
 
 #[derive(Deserialize, Validate, IntoParams)]
@@ -126,7 +129,7 @@ async fn file(
     Ok((headers, Body::from(bytes)).into_response())
 }
 
-/// The model as ONNX, for other programs: pictures `[N, 3, s, s]` in 0..1 to probabilities.
+/// The whole model as ONNX, a pretrained network included, for other programs: pictures `[N, 3, s, s]` in 0..1 to probabilities.
 #[utoipa::path(
     get, path = "/models/{id}/onnx", tag = "models", operation_id = "download_onnx",
     params(("id" = ModelId, Path, description = "The model")),
