@@ -5,18 +5,20 @@ use std::sync::Arc;
 use candle_core::{Device, Result, Tensor, bail};
 
 use super::architecture::{Architecture, Family};
+use super::evaluation::Prepared;
 use super::network::Network;
 
 /// A network in evaluation mode between candle tensors; cheap to clone and share.
 #[derive(Debug, Clone)]
 pub struct Inference {
     network: Arc<Network>,
+    prepared: Arc<[Prepared]>,
 }
 
 impl Inference {
     /// Takes a copy of a network.
     pub fn new(network: &Network) -> Self {
-        Self { network: Arc::new(network.clone()) }
+        Self { network: Arc::new(network.clone()), prepared: network.prepare().into() }
     }
 
     /// The description of the network.
@@ -40,7 +42,7 @@ impl Inference {
         let count = pictures.dims()[0];
         let pixels = pictures.flatten_all()?.to_vec1::<f32>()?;
         let length = size * size * 3;
-        let logits = self.network.logits(count, |index, picture| {
+        let logits = self.network.logits_with(&self.prepared, count, |index, picture| {
             picture.copy_from_slice(&pixels[index * length..(index + 1) * length]);
         });
         Tensor::from_vec(logits, (count, classes), &Device::Cpu)
