@@ -8,8 +8,12 @@ type Weights<'a> = (&'a [Row], &'a [Row]);
 
 on_each_unit! {
     /// One pooled row from the four rows at the top of `lines`.
-    pub(super) fn pooled_row(shape: &ConvShape, lines: &[f32], weights: Weights<'_>, output: &mut [f32], winners: &mut [u8])
-        = pooled_row_body;
+    pub(super) fn pooled_row(
+        shape: &ConvShape,
+        lines: &[f32],
+        weights: Weights<'_>,
+        into: (&mut [f32], &mut [u8]),
+    ) = pooled_row_body;
 }
 
 #[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
@@ -18,8 +22,7 @@ fn pooled_row_body<const T: usize, const FUSED: bool>(
     shape: &ConvShape,
     lines: &[f32],
     (weights, bias): Weights<'_>,
-    output: &mut [f32],
-    winners: &mut [u8],
+    (output, winners): (&mut [f32], &mut [u8]),
 ) {
     for (panel, (weights, bias)) in weights.chunks_exact(9 * shape.input_maps).zip(bias).enumerate()
     {
@@ -29,10 +32,10 @@ fn pooled_row_body<const T: usize, const FUSED: bool>(
             // Where the rest is shorter than a tile, single windows.
             column += if 2 * column + T <= 2 * shape.pooled_width() {
                 let rows = two_rows::<T, FUSED>(shape, lines, weights, 2 * column);
-                windows::<T>(&rows, bias, (at, column), (output, winners))
+                windows::<T>(&rows, bias, (at, column), (&mut *output, &mut *winners))
             } else {
                 let rows = two_rows::<2, FUSED>(shape, lines, weights, 2 * column);
-                windows::<2>(&rows, bias, (at, column), (output, winners))
+                windows::<2>(&rows, bias, (at, column), (&mut *output, &mut *winners))
             };
         }
     }

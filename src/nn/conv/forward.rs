@@ -37,7 +37,8 @@ pub fn forward(
             for (at, output) in output.chunks_exact_mut(row).enumerate() {
                 let winners = part(winners, at * row, row);
                 let lines = &input[2 * at * shape.width * shape.input_maps..];
-                direct::pooled_row(unit, shape, lines, (weights, &filter.bias), output, winners);
+                let weights = (&weights[..], &filter.bias[..]);
+                direct::pooled_row(unit, shape, lines, weights, (output, winners));
             }
         }
         Method::Winograd(factors) => {

@@ -22,7 +22,7 @@ pub use op::ConvPool;
 pub(crate) use op::contiguous;
 pub use pool::DEAD;
 
-use super::winograd::{self, Maps, Tiling};
+use super::winograd::{self, Picture, Tiling};
 
 /// Bytes of convolution output worked on at a time.
 const BAND_BYTES: usize = 192 * 1024;
@@ -69,7 +69,7 @@ impl ConvShape {
 
     /// Tiles of one pool window each.
     fn tiling(&self) -> Tiling {
-        let input = Maps { height: self.height, width: self.width, maps: self.input_maps };
+        let input = Picture { height: self.height, width: self.width, maps: self.input_maps };
         let (rows, columns) = (self.pooled_height(), self.pooled_width());
         Tiling { input, padding: 0, rows, columns }
     }

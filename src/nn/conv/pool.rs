@@ -53,11 +53,11 @@ pub(super) fn window(
     (output, winners): (&mut [f32], &mut [u8]),
 ) {
     let (mut best, mut winner) = (four[0], [0u32; LANES]);
-    for number in 1..4 {
+    for (before, source) in four[1..].iter().enumerate() {
         for lane in 0..LANES {
-            let wins = four[number][lane] > best[lane];
-            best[lane] = if wins { four[number][lane] } else { best[lane] };
-            winner[lane] = if wins { number as u32 } else { winner[lane] };
+            let wins = source[lane] > best[lane];
+            best[lane] = if wins { source[lane] } else { best[lane] };
+            winner[lane] = if wins { before as u32 + 1 } else { winner[lane] };
         }
     }
     for lane in 0..LANES {

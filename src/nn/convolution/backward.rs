@@ -55,7 +55,7 @@ pub fn backward(
     }
     match &from.filter.method {
         Method::Patches(weights) => {
-            by_patches(shape, (from, weights), into.weights, into.input, scratch)
+            by_patches(shape, (from, weights), into.weights, into.input, scratch);
         }
         Method::Winograd(factors) => {
             let (tiling, output) = shape.tiling();

@@ -15,7 +15,7 @@ pub use backward::{Gradients, Incoming, backward};
 pub use filter::Filter;
 pub use forward::forward;
 
-use super::winograd::{self, Maps, Tiling};
+use super::winograd::{self, Picture, Tiling};
 
 /// Numbers of a group's output that make a product tall enough.
 const TALL: usize = 1 << 15;
@@ -78,12 +78,12 @@ impl ConvolutionShape {
     }
 
     /// Tiles of 2×2 outputs, and the output's size.
-    fn tiling(&self) -> (Tiling, Maps) {
-        let input = Maps { height: self.height, width: self.width, maps: self.input_maps };
+    fn tiling(&self) -> (Tiling, Picture) {
+        let input = Picture { height: self.height, width: self.width, maps: self.input_maps };
         let (height, width) = (self.output_height(), self.output_width());
         let (rows, columns) = (height.div_ceil(2), width.div_ceil(2));
         let tiling = Tiling { input, padding: self.padding, rows, columns };
-        (tiling, Maps { height, width, maps: self.output_maps })
+        (tiling, Picture { height, width, maps: self.output_maps })
     }
 
     /// Weights of one kernel row: `[kernel · input_maps, output_maps]`.

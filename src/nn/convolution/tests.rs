@@ -35,10 +35,13 @@ fn terms(shape: &ConvolutionShape, mut term: impl FnMut(usize, usize, usize)) {
     }
 }
 
+/// Within 5 millionths of the largest number, or 0.0001.
 fn near(found: &[f32], expected: &[f64], what: &str) {
+    let largest = expected.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+    let bound = (5e-6 * largest).max(1e-4);
     for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
-        let near = 1e-4 * expected.abs().max(1.0);
-        assert!((f64::from(*found) - expected).abs() < near, "{what}[{at}]: {found} {expected}");
+        let off = (f64::from(*found) - expected).abs();
+        assert!(off < bound, "{what}[{at}]: {found} {expected}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! The gradients of weights and inputs.
 
-use super::filter::Filter;
+use super::filter::{self, Filter};
 use super::forward::transformed;
-use super::{Maps, POSITIONS, Scratch, Tiling, transform};
+use super::{POSITIONS, Picture, Scratch, Tiling, transform};
 use crate::nn::isa::Isa;
 use crate::nn::panel::{self, LANES, Row, Unit, grown};
 
@@ -24,7 +24,7 @@ pub(crate) struct Sums(Vec<Row>);
 /// Adds the gradient of the weights to `dw [9, inputs, outputs]`, and that of the inputs to `dx`, which is read
 /// only with [`Incoming::transposed`].
 pub(crate) fn backward(
-    (tiling, output): (&Tiling, &Maps),
+    (tiling, output): (&Tiling, &Picture),
     from: Incoming<'_>,
     (dw, dx): (&mut [f32], &mut [f32]),
     sums: &mut Sums,
@@ -45,7 +45,7 @@ pub(crate) fn backward(
             for panel in 0..outputs {
                 let target = &mut dy[panel * tiles + at * tiling.columns..];
                 let sizes = (tiling.columns, output);
-                transform::gradient(isa, sizes, panel * LANES, pair, target, outputs * tiles);
+                transform::gradient(isa, sizes, panel * LANES, pair, (target, outputs * tiles));
             }
         }
         for position in 0..POSITIONS {
@@ -64,13 +64,13 @@ pub(crate) fn backward(
                 for panel in 0..inputs {
                     let slopes = &x[panel * tiles + at * tiling.columns..];
                     let place = (row % tiling.rows, panel * LANES);
-                    transform::scatter(isa, tiling, place, slopes, inputs * tiles, dx);
+                    transform::scatter(isa, tiling, place, (slopes, inputs * tiles), dx);
                 }
             }
         }
     }
     for panel in 0..outputs {
         let sizes = (tiling.input.maps, output.maps);
-        transform::add_filter(isa, sums, sizes, panel * LANES, dw);
+        filter::add_gradient(isa, sums, sizes, panel * LANES, dw);
     }
 }

@@ -57,7 +57,8 @@ pub(super) fn transformed<'a>(
         let lines = tiling.lines(&x[row / tiling.rows * tiling.input.len()..], row % tiling.rows);
         for panel in 0..panels {
             let target = &mut inputs[panel * tiles + at * tiling.columns..];
-            transform::input(Isa::detect(), tiling, panel * LANES, &lines, target, panels * tiles);
+            let target = (target, panels * tiles);
+            transform::input(Isa::detect(), tiling, panel * LANES, &lines, target);
         }
     }
     inputs
@@ -80,7 +81,7 @@ impl Tiling {
 
 /// `y [n, height, width, maps]` of `x`, without bias; `output` has the sizes of one picture of `y`.
 pub(crate) fn forward(
-    (tiling, output): (&Tiling, &super::Maps),
+    (tiling, output): (&Tiling, &super::Picture),
     filter: &Filter,
     x: &[f32],
     y: &mut [f32],

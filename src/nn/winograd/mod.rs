@@ -27,15 +27,15 @@ const LEAST: usize = 36;
 /// Numbers of a band's transformed inputs and outputs that stay in the cache, over [`POSITIONS`].
 const BAND: usize = 4608;
 
-/// The size of a picture's maps.
+/// The size of a picture: rows, columns and feature maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Maps {
+pub(crate) struct Picture {
     pub(crate) height: usize,
     pub(crate) width: usize,
     pub(crate) maps: usize,
 }
 
-impl Maps {
+impl Picture {
     fn len(&self) -> usize {
         self.height * self.width * self.maps
     }
@@ -49,7 +49,7 @@ impl Maps {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tiling {
     /// The input.
-    pub(crate) input: Maps,
+    pub(crate) input: Picture,
     /// Zeros at each border of it.
     pub(crate) padding: usize,
     /// Rows of tiles.

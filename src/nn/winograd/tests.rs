@@ -51,7 +51,7 @@ fn transposing_a_filter_twice_gives_it_back() {
 
 #[test]
 fn bands_cover_every_row_of_tiles_once() {
-    let input = Maps { height: 12, width: 12, maps: 64 };
+    let input = Picture { height: 12, width: 12, maps: 64 };
     let tiling = Tiling { input, padding: 1, rows: 6, columns: 6 };
     let rows: Vec<usize> = tiling.bands(3, 64).flatten().collect();
     assert_eq!(rows, (0..18).collect::<Vec<_>>());

@@ -1,17 +1,17 @@
-//! The transforms between pictures and products, sixteen maps at a time.
+//! The transforms between pictures and products, and their transposes, sixteen maps at a time.
 
 use std::ops::Range;
 
-use super::{Maps, POSITIONS, Products, Tiling};
+use super::{Picture, Products, Tiling};
 use crate::nn::isa::on_each_isa;
 use crate::nn::panel::{LANES, Row, load, store as put};
 
 /// A column or row of four.
-type Four = [Row; 4];
+pub(super) type Four = [Row; 4];
 
 #[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
-fn plus(a: &Row, b: &Row) -> Row {
+pub(super) fn plus(a: &Row, b: &Row) -> Row {
     let mut sum = *a;
     for lane in 0..LANES {
         sum[lane] += b[lane];
@@ -21,7 +21,7 @@ fn plus(a: &Row, b: &Row) -> Row {
 
 #[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
-fn minus(a: &Row, b: &Row) -> Row {
+pub(super) fn minus(a: &Row, b: &Row) -> Row {
     let mut difference = *a;
     for lane in 0..LANES {
         difference[lane] -= b[lane];
@@ -31,7 +31,7 @@ fn minus(a: &Row, b: &Row) -> Row {
 
 #[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
-fn half(a: &Row) -> Row {
+pub(super) fn half(a: &Row) -> Row {
     let mut half = *a;
     for lane in &mut half {
         *lane *= 0.5;
@@ -56,7 +56,13 @@ fn gather_output(m: &Four) -> [Row; 2] {
 on_each_isa! {
     /// Bᵀ d B of a row of tiles, sixteen maps from `map` on: `lines` are its four input rows, empty outside the
     /// picture; `panel` is `[position][tile]`, `stride` apart.
-    pub(super) fn input(tiling: &Tiling, map: usize, lines: &[&[f32]; 4], panel: &mut [Row], stride: usize) {
+    pub(super) fn input(
+        tiling: &Tiling,
+        map: usize,
+        lines: &[&[f32]; 4],
+        panel: (&mut [Row], usize),
+    ) {
+        let (panel, stride) = panel;
         let mut window = [column(tiling, map, lines, 0), column(tiling, map, lines, 1)];
         for tile in 0..tiling.columns {
             let next = [column(tiling, map, lines, 2 * tile + 2), column(tiling, map, lines, 2 * tile + 3)];
@@ -77,7 +83,7 @@ on_each_isa! {
 #[inline(always)]
 fn column(tiling: &Tiling, map: usize, lines: &[&[f32]; 4], at: usize) -> Four {
     let mut pixels = [[0.0; LANES]; 4];
-    let Maps { width, maps, .. } = tiling.input;
+    let Picture { width, maps, .. } = tiling.input;
     if at >= tiling.padding && at < tiling.padding + width {
         let from = (at - tiling.padding) * maps + map;
         for line in 0..4 {
@@ -107,42 +113,14 @@ pub(super) fn output(products: &[Row], stride: usize) -> [[Row; 2]; 2] {
 }
 
 on_each_isa! {
-    /// G g Gᵀ of `weights [9, inputs, outputs]`, sixteen outputs from `map` on: `[position][inputs]`.
-    pub(super) fn filter(weights: &[f32], sizes: (usize, usize), map: usize, filter: &mut [Row]) {
-        let (inputs, outputs) = sizes;
-        let rows = filter.len() / POSITIONS;
-        for input in 0..inputs {
-            let mut columns = [[[0.0; LANES]; 4]; 3];
-            for at in 0..3 {
-                let mut taps = [[0.0; LANES]; 3];
-                for row in 0..3 {
-                    let from = ((3 * row + at) * inputs + input) * outputs + map;
-                    taps[row] = load(&weights[from..], outputs - map);
-                }
-                columns[at] = spread_filter(&taps);
-            }
-            for row in 0..4 {
-                let values = spread_filter(&[columns[0][row], columns[1][row], columns[2][row]]);
-                for at in 0..4 {
-                    filter[(row * 4 + at) * rows + input] = values[at];
-                }
-            }
-        }
-    }
-}
-
-/// G g: four factors of three weights.
-#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
-#[inline(always)]
-fn spread_filter(g: &[Row; 3]) -> Four {
-    let (ends, middle) = (half(&plus(&g[0], &g[2])), half(&g[1]));
-    [g[0], plus(&ends, &middle), minus(&ends, &middle), g[2]]
-}
-
-on_each_isa! {
     /// Writes the outputs of a row of tiles, sixteen maps from `map` on, to a pair of rows of `[width, maps]`, or
     /// to the last row alone.
-    pub(super) fn store(tiles: (&Products<'_>, usize, Range<usize>), output: &Maps, map: usize, pair: &mut [f32]) {
+    pub(super) fn store(
+        tiles: (&Products<'_>, usize, Range<usize>),
+        output: &Picture,
+        map: usize,
+        pair: &mut [f32],
+    ) {
         let (products, panel, range) = tiles;
         let (line, count) = (output.width * output.maps, output.maps - map);
         for (at, tile) in range.enumerate() {
@@ -168,16 +146,22 @@ fn spread_output(y: &[Row; 2]) -> Four {
 
 on_each_isa! {
     /// A dy Aᵀ of a row of tiles, as [`input`] writes it; the reverse of [`store`].
-    pub(super) fn gradient(sizes: (usize, &Maps), map: usize, pair: &[f32], panel: &mut [Row], stride: usize) {
-        let (columns, output) = sizes;
+    pub(super) fn gradient(
+        sizes: (usize, &Picture),
+        map: usize,
+        pair: &[f32],
+        panel: (&mut [Row], usize),
+    ) {
+        let ((columns, output), (panel, stride)) = (sizes, panel);
         let (line, count) = (output.width * output.maps, output.maps - map);
         for tile in 0..columns {
             let mut square = [[[0.0; LANES]; 2]; 2];
-            for column in 0..2.min(output.width - 2 * tile) {
+            let inside = 2.min(output.width - 2 * tile);
+            for (column, values) in square.iter_mut().enumerate().take(inside) {
                 let place = (2 * tile + column) * output.maps + map;
-                square[column][0] = load(&pair[place..], count);
+                values[0] = load(&pair[place..], count);
                 if pair.len() > line {
-                    square[column][1] = load(&pair[line + place..], count);
+                    values[1] = load(&pair[line + place..], count);
                 }
             }
             let columns = [spread_output(&square[0]), spread_output(&square[1])];
@@ -202,8 +186,13 @@ fn gather_input(v: &Four) -> Four {
 
 on_each_isa! {
     /// Adds B v Bᵀ of a row of tiles to the gradient `dx` of a picture; the reverse of [`input`].
-    pub(super) fn scatter(tiling: &Tiling, place: (usize, usize), panel: &[Row], stride: usize, dx: &mut [f32]) {
-        let (row, map) = place;
+    pub(super) fn scatter(
+        tiling: &Tiling,
+        place: (usize, usize),
+        panel: (&[Row], usize),
+        dx: &mut [f32],
+    ) {
+        let ((row, map), (panel, stride)) = (place, panel);
         // Columns that the next tile adds to as well.
         let mut kept = [[[0.0; LANES]; 4]; 2];
         for tile in 0..tiling.columns {
@@ -227,8 +216,8 @@ on_each_isa! {
             }
             kept = [columns[2], columns[3]];
         }
-        for at in 0..2 {
-            add_column(tiling, (row, 2 * tiling.columns + at, map), &kept[at], dx);
+        for (at, column) in kept.iter().enumerate() {
+            add_column(tiling, (row, 2 * tiling.columns + at, map), column, dx);
         }
     }
 }
@@ -242,7 +231,7 @@ fn add_column(
     values: &Four,
     dx: &mut [f32],
 ) {
-    let Maps { height, width, maps } = tiling.input;
+    let Picture { height, width, maps } = tiling.input;
     if column < tiling.padding || column >= tiling.padding + width {
         return;
     }
@@ -253,41 +242,6 @@ fn add_column(
             let slot = &mut dx[pixel * maps + map..];
             let sum = plus(&load(slot, maps - map), value);
             put(&sum, slot, maps - map);
-        }
-    }
-}
-
-/// Gᵀ u: the gradients of three weights by those of four factors.
-#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
-#[inline(always)]
-fn gather_filter(u: &Four) -> [Row; 3] {
-    let (ends, middle) = (half(&plus(&u[1], &u[2])), half(&minus(&u[1], &u[2])));
-    [plus(&u[0], &ends), middle, plus(&ends, &u[3])]
-}
-
-on_each_isa! {
-    /// Adds Gᵀ u G to `dw [9, inputs, outputs]`, sixteen outputs from `map` on; the reverse of [`filter`], of all
-    /// panels.
-    pub(super) fn add_filter(sums: &[Row], sizes: (usize, usize), map: usize, dw: &mut [f32]) {
-        let (inputs, outputs) = sizes;
-        let (position, rows) = (sums.len() / POSITIONS, inputs.next_multiple_of(LANES));
-        for input in 0..inputs {
-            let mut columns = [[[0.0; LANES]; 3]; 4];
-            for at in 0..4 {
-                let mut values = [[0.0; LANES]; 4];
-                for row in 0..4 {
-                    values[row] = sums[(row * 4 + at) * position + map / LANES * rows + input];
-                }
-                columns[at] = gather_filter(&values);
-            }
-            for row in 0..3 {
-                let line = [columns[0][row], columns[1][row], columns[2][row], columns[3][row]];
-                for (at, value) in gather_filter(&line).iter().enumerate() {
-                    let slot = &mut dw[((3 * row + at) * inputs + input) * outputs + map..];
-                    let sum = plus(&load(slot, outputs - map), value);
-                    put(&sum, slot, outputs - map);
-                }
-            }
         }
     }
 }
