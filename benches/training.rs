@@ -1,11 +1,13 @@
 //! Training steps on synthetic data: images per CPU-second and memory.
 //!
 //! `cargo bench --bench training` prints one JSON line for the original network, with `-- modern`
-//! for the preset of that name. `SHIPSHAPE_BENCH_STEPS` sets the steps
-//! after the warm-up (default 12); `RAYON_NUM_THREADS` the threads.
+//! for the preset of that name. `SHIPSHAPE_BENCH_STEPS` sets the steps after the warm-up (default 12),
+//! `SHIPSHAPE_BENCH_SIZE` the pictures' rows and columns (default 150), `SHIPSHAPE_BENCH_BLOCKS` the blocks of
+//! the original network (default 3: 32, 64 and 128 maps), `RAYON_NUM_THREADS` the threads.
 
 use std::time::Instant;
 
+use measure::{cpu_seconds, peak_megabytes, setting};
 use mimalloc::MiMalloc;
 use shipshape::model::architecture::Architecture;
 use shipshape::model::gradient::{Batch, Position, Workspace};
@@ -15,6 +17,8 @@ use shipshape::nn::optimizer::{Moments, Rule, Step};
 use shipshape::nn::rng::{Purpose, Stream};
 use shipshape::training::modern;
 
+mod measure;
+
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
@@ -22,22 +26,6 @@ const BATCH: usize = 32;
 const CLASSES: usize = 5;
 const RULE: Rule = Rule::Adam { weight_decay: 0.0 };
 const WARM_UP: u64 = 3;
-
-/// User and system time of the whole process in seconds, to a hundredth.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux has /proc");
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|v| v.parse::<f64>().ok()).unwrap_or(0.0);
-    (ticks(11) + ticks(12)) / 100.0
-}
-
-/// The largest resident memory so far, in megabytes.
-fn peak_megabytes() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has /proc");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("");
-    let kilobytes = line.split_whitespace().next().and_then(|v| v.parse::<f64>().ok());
-    kilobytes.unwrap_or(0.0) / 1024.0
-}
 
 struct Run {
     network: Network,
@@ -52,7 +40,10 @@ impl Run {
         let architecture = if std::env::args().any(|argument| argument == "modern") {
             modern().architecture(CLASSES)
         } else {
-            Architecture { classes: CLASSES, ..Architecture::default() }
+            let original = Architecture::default();
+            let conv = original.conv[..setting("SHIPSHAPE_BENCH_BLOCKS", 3)].to_vec();
+            let image_size = setting("SHIPSHAPE_BENCH_SIZE", original.image_size);
+            Architecture { classes: CLASSES, conv, image_size, ..original }
         };
         let network = Network::new(&architecture, Initializer::GlorotUniform, 1);
         let mut stream = Stream::new(1, Purpose::Augment, 0, 0);
@@ -82,8 +73,7 @@ impl Run {
 }
 
 fn main() {
-    let steps = std::env::var("SHIPSHAPE_BENCH_STEPS").ok().and_then(|v| v.parse().ok());
-    let steps: u64 = steps.unwrap_or(12);
+    let steps = setting("SHIPSHAPE_BENCH_STEPS", 12) as u64;
     let mut run = Run::new();
     for step in 1..=WARM_UP {
         run.step(step);

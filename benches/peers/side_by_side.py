@@ -36,18 +36,20 @@ def say(text):
 
 
 class Comparison:
-    """Our bench `name`, and the peers that `benches/peers/<name>_peer.py` runs in their own environment."""
+    """Our bench `name`, and the peers that `benches/peers/<name>_peer.py` runs in their own environment, or in another's."""
 
-    def __init__(self, name):
+    def __init__(self, name, environment=None):
         self.name = name
         self.home = CACHE / "shipshape" / "peers" / name
-        self.python = self.home / "venv" / "bin" / "python"
+        self.venv = CACHE / "shipshape" / "peers" / (environment or name) / "venv"
+        self.python = self.venv / "bin" / "python"
         self.peer = [str(self.python), str(ROOT / "benches" / "peers" / f"{name}_peer.py")]
 
     def make_environment(self):
+        self.home.mkdir(parents=True, exist_ok=True)
         if not self.python.exists():
-            say(f"making {self.home}/venv")
-            venv.create(self.home / "venv", with_pip=True)
+            say(f"making {self.venv}")
+            venv.create(self.venv, with_pip=True)
 
     def imports(self, modules):
         command = [self.python, "-c", f"import {modules}"]
@@ -76,18 +78,36 @@ class Comparison:
         return next(m["executable"] for m in artifacts if m["target"]["name"] == self.name)
 
 
-def run(command, core, extra):
-    """The JSON object that `command` prints last, run on one core with these variables."""
+def run(command, core, extra, prints=True):
+    """The JSON object that `command` prints last, if it does, run on one core with these variables."""
     output = subprocess.run(
         command, env=os.environ | ONE_THREAD | extra, text=True, check=True, stdout=subprocess.PIPE,
         preexec_fn=lambda: os.sched_setaffinity(0, {core}),
     ).stdout
-    return json.loads(output.splitlines()[-1])
+    return json.loads(output.splitlines()[-1]) if prints else None
 
 
 def spread(name, numbers, digits=3):
     return {name: round(statistics.median(numbers), digits),
             f"{name}_min": round(min(numbers), digits), f"{name}_max": round(max(numbers), digits)}
+
+
+def compare_batches(batch, options, sides):
+    """Runs the sides in turn and compares their images per CPU-second with ours."""
+    speeds = {side: [] for side in sides}
+    for _ in range(options.rounds):
+        for side, (command, extra) in sides.items():
+            result = run(command, options.core, extra)
+            speeds[side].append(result["images_per_cpu_second"])
+            say(f"batch {batch:2} {side:12} {speeds[side][-1]:7.1f} images/CPU-s"
+                f" {result['peak_megabytes']:7.0f} MB")
+    figures = {}
+    for peer in (side for side in sides if side != "shipshape"):
+        ratios = [ours / theirs for ours, theirs in zip(speeds["shipshape"], speeds[peer])]
+        figures |= spread(f"batch{batch}_vs_{peer}", ratios)
+    for side, numbers in speeds.items():
+        figures[f"batch{batch}_{side}_images_per_cpu_second"] = round(statistics.median(numbers), 1)
+    return figures
 
 
 def has_avx512():

@@ -1,4 +1,4 @@
-"""One side of the training comparison: `training_peer.py pytorch|keras STEPS` prints one JSON line.
+"""One side of the training comparison: `training_peer.py pytorch|keras STEPS SIZE BLOCKS` prints one JSON line.
 
 The same network, batch and data shape as benches/training.rs, on one thread; images per second of
 process CPU time after a warm-up.
@@ -10,26 +10,27 @@ import resource
 import sys
 import time
 
-SIZE, BATCH, CLASSES, WARM_UP = 150, 32, 5, 3
+BATCH, CLASSES, WARM_UP = 32, 5, 3
+MAPS = [3, 32, 64, 128]
 
 
-def pytorch():
+def pytorch(size, blocks):
     import torch
     from torch import nn
 
     torch.set_num_threads(1)
     torch.manual_seed(1)
 
-    def block(i, o):
-        return [nn.Conv2d(i, o, 3), nn.ReLU(), nn.MaxPool2d(2)]
-
-    model = nn.Sequential(
-        *block(3, 32), *block(32, 64), *block(64, 128), nn.Flatten(),
-        nn.Linear(17 * 17 * 128, 64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, CLASSES),
-    ).to(memory_format=torch.channels_last)
+    layers, side = [], size
+    for i, o in zip(MAPS, MAPS[1:blocks + 1]):
+        layers += [nn.Conv2d(i, o, 3), nn.ReLU(), nn.MaxPool2d(2)]
+        side = (side - 2) // 2
+    layers += [nn.Flatten(), nn.Linear(side * side * MAPS[blocks], 64), nn.ReLU(), nn.Dropout(0.5),
+               nn.Linear(64, CLASSES)]
+    model = nn.Sequential(*layers).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001, fused=True)
     loss_of = nn.CrossEntropyLoss()
-    x = torch.rand(BATCH, 3, SIZE, SIZE).to(memory_format=torch.channels_last)
+    x = torch.rand(BATCH, 3, size, size).to(memory_format=torch.channels_last)
     y = torch.arange(BATCH) % CLASSES
 
     def step():
@@ -42,7 +43,7 @@ def pytorch():
     return step
 
 
-def keras():
+def keras(size, blocks):
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import numpy
@@ -52,8 +53,8 @@ def keras():
     import keras
 
     keras.utils.set_random_seed(1)
-    layers = [keras.Input((SIZE, SIZE, 3))]
-    for maps in (32, 64, 128):
+    layers = [keras.Input((size, size, 3))]
+    for maps in MAPS[1:blocks + 1]:
         layers += [keras.layers.Conv2D(maps, 3, activation="relu"), keras.layers.MaxPooling2D()]
     layers += [
         keras.layers.Flatten(), keras.layers.Dense(64, activation="relu"),
@@ -61,14 +62,14 @@ def keras():
     ]
     model = keras.Sequential(layers)
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
-    x = numpy.random.default_rng(1).random((BATCH, SIZE, SIZE, 3), dtype="float32")
+    x = numpy.random.default_rng(1).random((BATCH, size, size, 3), dtype="float32")
     y = numpy.arange(BATCH) % CLASSES
     return lambda: float(model.train_on_batch(x, y))
 
 
 def main():
-    steps = int(sys.argv[2])
-    step = {"pytorch": pytorch, "keras": keras}[sys.argv[1]]()
+    steps, size, blocks = map(int, sys.argv[2:5])
+    step = {"pytorch": pytorch, "keras": keras}[sys.argv[1]](size, blocks)
     for _ in range(WARM_UP):
         step()
     wall, cpu = time.perf_counter(), time.process_time()

@@ -5,14 +5,26 @@ use rayon::prelude::*;
 use super::architecture::{Layer, Node};
 use super::network::Network;
 use crate::nn::batch_norm::Affine;
-use crate::nn::conv::{self, Kernel};
+use crate::nn::conv::{self, Filter, Kernel};
 use crate::nn::{convolution, dense, depthwise, elementwise, loss, pooling};
+
+/// The weights of a node's layer in the form in which evaluation reads them.
+#[derive(Debug, Clone)]
+pub(super) enum Prepared {
+    /// As they stand.
+    Plain,
+    ConvPool(Filter),
+    Convolution(convolution::Filter),
+    /// The factors and addends of a batch normalisation by its running statistics.
+    BatchNorm(Affine),
+}
 
 /// What one thread needs to evaluate pictures.
 #[derive(Default)]
 struct Evaluation {
     /// The result of each node.
     values: Vec<Vec<f32>>,
+    /// Of a pool by itself.
     winners: Vec<u8>,
     conv: conv::Scratch,
     convolution: convolution::Scratch,
@@ -22,9 +34,18 @@ impl Network {
     /// Logits `[count, classes]` in evaluation mode; `fill(i, picture)` writes picture `i` as
     /// `[s, s, 3]` in 0..1. A picture's logits do not depend on the others.
     pub fn logits(&self, count: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+        self.logits_with(&self.prepare(), count, fill)
+    }
+
+    /// [`Network::logits`] with what [`Network::prepare`] gave.
+    pub(super) fn logits_with(
+        &self,
+        prepared: &[Prepared],
+        count: usize,
+        fill: impl Fn(usize, &mut [f32]) + Sync,
+    ) -> Vec<f32> {
         let first_dense = self.first_dense();
         let flat = self.nodes[self.source(first_dense - 1)].output.len();
-        let norms: Vec<Option<Affine>> = (0..first_dense).map(|at| self.norm(at)).collect();
         let mut values = vec![0.0; count * flat];
         values.par_chunks_mut(flat).enumerate().for_each_init(
             Evaluation::default,
@@ -32,8 +53,8 @@ impl Network {
                 state.values.resize_with(first_dense, Vec::new);
                 state.values[0].resize(self.architecture.input_len(), 0.0);
                 fill(index, &mut state.values[0]);
-                for (at, norm) in norms.iter().enumerate().skip(1) {
-                    self.evaluate(at, norm.as_ref(), state);
+                for (at, prepared) in prepared.iter().enumerate().take(first_dense).skip(1) {
+                    self.evaluate(at, prepared, state);
                 }
                 features.copy_from_slice(&state.values[self.source(first_dense - 1)]);
             },
@@ -63,15 +84,29 @@ impl Network {
         at
     }
 
-    /// The factors and addends of a batch normalisation by its running statistics.
-    fn norm(&self, at: usize) -> Option<Affine> {
-        let numbers = |part| self.numbers(at, part);
-        matches!(self.nodes[at].layer, Layer::BatchNorm { .. })
-            .then(|| Affine::new((numbers(2), numbers(3)), (numbers(0), numbers(1))))
+    /// Every node's weights, made ready for evaluation.
+    pub(super) fn prepare(&self) -> Vec<Prepared> {
+        let prepared = self.nodes.iter().enumerate().map(|(at, node)| match node.layer {
+            Layer::ConvPool(shape) => {
+                let (weights, bias) = self.kernel(at);
+                Prepared::ConvPool(Filter::new(&shape, Kernel { weights, bias }))
+            }
+            Layer::Convolution { shape, bias } => {
+                let bias = bias.then(|| self.numbers(at, 1));
+                Prepared::Convolution(convolution::Filter::new(&shape, self.numbers(at, 0), bias))
+            }
+            Layer::BatchNorm { .. } => {
+                let numbers = |part| self.numbers(at, part);
+                let statistics = (numbers(2), numbers(3));
+                Prepared::BatchNorm(Affine::new(statistics, (numbers(0), numbers(1))))
+            }
+            _ => Prepared::Plain,
+        });
+        prepared.collect()
     }
 
     /// One node on one picture, whose earlier results are in `state`.
-    fn evaluate(&self, at: usize, norm: Option<&Affine>, state: &mut Evaluation) {
+    fn evaluate(&self, at: usize, prepared: &Prepared, state: &mut Evaluation) {
         let Node { layer, inputs, output, .. } = &self.nodes[at];
         let (before, after) = state.values.split_at_mut(at);
         let (x, y) = (&before[self.source(inputs[0])][..], &mut after[0]);
@@ -80,17 +115,18 @@ impl Network {
         }
         match layer {
             Layer::ConvPool(shape) => {
-                state.winners.resize(output.len(), 0);
-                let (weights, bias) = self.kernel(at);
-                let kernel = Kernel { weights, bias };
-                conv::forward(shape, x, kernel, (y, &mut state.winners), &mut state.conv);
+                let Prepared::ConvPool(filter) = prepared else { unreachable!("made for it") };
+                conv::forward(shape, x, filter, (y, &mut []), &mut state.conv);
             }
-            Layer::Convolution { shape, bias } => {
-                let kernel = (self.numbers(at, 0), bias.then(|| self.numbers(at, 1)));
-                convolution::forward(shape, x, kernel, y, &mut state.convolution);
+            Layer::Convolution { shape, .. } => {
+                let Prepared::Convolution(filter) = prepared else { unreachable!("made for it") };
+                convolution::forward(shape, x, filter, y, &mut state.convolution);
             }
             Layer::Depthwise(shape) => depthwise::forward(shape, x, self.numbers(at, 0), y),
-            Layer::BatchNorm { relu } => norm.expect("made for this node").apply(x, y, *relu),
+            Layer::BatchNorm { relu } => {
+                let Prepared::BatchNorm(affine) = prepared else { unreachable!("made for it") };
+                affine.apply(x, y, *relu);
+            }
             Layer::Relu => elementwise::relu(x, y),
             Layer::AddRelu => elementwise::add_relu(x, &before[self.source(inputs[1])], y),
             Layer::MaxPool => {

@@ -6,6 +6,7 @@ use candle_core::{Device, Result, Tensor, bail};
 
 use super::architecture::Architecture;
 use super::bundle::Bundle;
+use super::evaluation::Prepared;
 use super::network::Network;
 use crate::nn::backbone::{Backbone, FEATURES};
 
@@ -13,6 +14,7 @@ use crate::nn::backbone::{Backbone, FEATURES};
 #[derive(Debug, Clone)]
 pub struct Inference {
     network: Arc<Network>,
+    prepared: Arc<[Prepared]>,
     /// Gives the features that the network takes; without one it takes pictures.
     backbone: Option<Arc<Backbone>>,
 }
@@ -20,7 +22,8 @@ pub struct Inference {
 impl Inference {
     /// The networks of a model.
     pub fn new(bundle: Bundle) -> Self {
-        Self { network: Arc::new(bundle.network), backbone: bundle.backbone }
+        let prepared = bundle.network.prepare().into();
+        Self { network: Arc::new(bundle.network), prepared, backbone: bundle.backbone }
     }
 
     /// The description of the network.
@@ -45,10 +48,10 @@ impl Inference {
             picture.copy_from_slice(&pixels[index * length..(index + 1) * length]);
         };
         let logits = match &self.backbone {
-            None => self.network.logits(count, fill),
+            None => self.network.logits_with(&self.prepared, count, fill),
             Some(backbone) => {
                 let features = backbone.features(size, count, fill);
-                self.network.logits(count, |index, target| {
+                self.network.logits_with(&self.prepared, count, |index, target| {
                     target.copy_from_slice(&features[index * FEATURES..(index + 1) * FEATURES]);
                 })
             }

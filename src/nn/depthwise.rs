@@ -134,9 +134,11 @@ mod tests {
         }
         let mut scratch = convolution::Scratch::default();
         let mut expected = vec![0.0; dy.len()];
-        convolution::forward(&full, &x, (&kernel, None), &mut expected, &mut scratch);
+        let filter = convolution::Filter::new(&full, &kernel, None);
+        convolution::forward(&full, &x, &filter, &mut expected, &mut scratch);
         let (mut dw_full, mut dx_full) = (vec![0.0; kernel.len()], vec![0.0; x.len()]);
-        let from = convolution::Incoming { input: &x, weights: &kernel, gradient: &dy };
+        let filter = convolution::Filter::backward(&full, &kernel);
+        let from = convolution::Incoming { input: &x, filter: &filter, gradient: &dy };
         let (weights, input) = (&mut dw_full[..], Some(&mut dx_full[..]));
         let into = convolution::Gradients { weights, bias: None, input };
         convolution::backward(&full, from, into, &mut scratch);

@@ -18,9 +18,11 @@ pub mod init;
 pub(crate) mod isa;
 pub mod loss;
 pub mod optimizer;
+pub(crate) mod panel;
 pub mod pooling;
 pub mod rng;
 pub mod sampling;
+pub(crate) mod winograd;
 
 /// Examples whose gradients are summed by one thread, in order, before the chunks are.
 pub const CHUNK: usize = 2;

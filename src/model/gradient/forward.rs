@@ -6,7 +6,7 @@ use super::super::architecture::{Layer, Node};
 use super::super::network::Network;
 use super::{Kept, Position, Workspace, mask_rows};
 use crate::nn::batch_norm::{Affine, statistics};
-use crate::nn::conv::{self, Kernel};
+use crate::nn::conv::{self, Filter, Kernel};
 use crate::nn::{CHUNK, convolution, dense, depthwise, elementwise, pooling};
 
 impl Workspace {
@@ -33,7 +33,7 @@ impl Workspace {
                     unreachable!("a pool keeps its winners")
                 };
                 let (weights, bias) = network.kernel(at);
-                let kernel = Kernel { weights, bias };
+                let filter = Filter::new(shape, Kernel { weights, bias });
                 let outputs =
                     y.par_chunks_mut(CHUNK * len).zip(winners.par_chunks_mut(CHUNK * len));
                 let scratches = self.partials.scratches(count.div_ceil(CHUNK));
@@ -41,17 +41,18 @@ impl Workspace {
                 groups.for_each(|((x, (y, winners)), scratch)| {
                     let outputs = y.chunks_exact_mut(len).zip(winners.chunks_exact_mut(len));
                     for (x, output) in x.chunks_exact(from_len).zip(outputs) {
-                        conv::forward(shape, x, kernel, output, &mut scratch.conv);
+                        conv::forward(shape, x, &filter, output, &mut scratch.conv);
                     }
                 });
             }
             Layer::Convolution { shape, bias } => {
-                let kernel = (network.numbers(at, 0), bias.then(|| network.numbers(at, 1)));
+                let bias = bias.then(|| network.numbers(at, 1));
+                let filter = convolution::Filter::new(shape, network.numbers(at, 0), bias);
                 let group = shape.group();
                 let scratches = self.partials.scratches(count.div_ceil(group));
                 let groups = x.par_chunks(group * from_len).zip(y.par_chunks_mut(group * len));
                 groups.zip(scratches).for_each(|((x, y), scratch)| {
-                    convolution::forward(shape, x, kernel, y, &mut scratch.convolution);
+                    convolution::forward(shape, x, &filter, y, &mut scratch.convolution);
                 });
             }
             Layer::Depthwise(shape) => {

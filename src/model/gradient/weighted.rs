@@ -50,7 +50,7 @@ impl Workspace {
         dx: Option<&mut [f32]>,
     ) {
         let x = pass.value(&self.values, pass.node().inputs[0]);
-        let weights = pass.network.numbers(pass.at, 0);
+        let filter = convolution::Filter::backward(shape, pass.network.numbers(pass.at, 0));
         let (from, to) = (shape.group() * shape.input_len(), shape.group() * shape.output_len());
         let targets = parts(dx, pass.count.div_ceil(shape.group()), from);
         let totals = &mut self.gradients[pass.network.range(pass.at)];
@@ -58,7 +58,7 @@ impl Workspace {
             let (dw, db) = sums.split_at_mut(shape.weight_len());
             let incoming = convolution::Incoming {
                 input: &x[group * from..x.len().min((group + 1) * from)],
-                weights,
+                filter: &filter,
                 gradient: &dy[group * to..dy.len().min((group + 1) * to)],
             };
             let into = convolution::Gradients { weights: dw, bias: bias.then_some(db), input };

@@ -18,7 +18,7 @@ pub(super) fn backward(
     (from, mut into): (Incoming<'_>, Gradients<'_>),
     scratch: &mut Scratch,
 ) {
-    let Scratch { band, flipped, sums, nonzero } = scratch;
+    let Scratch { band, flipped, sums, nonzero, .. } = scratch;
     let (row, segment) = (shape.width * shape.input_maps, 3 * shape.input_maps);
     let joined = segment < SHORT;
     let width = if joined { (3 * segment).next_multiple_of(8) } else { 3 * segment };

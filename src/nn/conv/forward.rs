@@ -1,7 +1,10 @@
 //! The forward pass of one picture.
 
-use super::super::gemm::{Into, Matrix, Size, multiply};
-use super::{ConvShape, Scratch, grown, pool};
+use super::filter::{Filter, Method};
+use super::{ConvShape, Scratch, direct, pool};
+use crate::nn::isa::Isa;
+use crate::nn::panel::{LANES, Unit};
+use crate::nn::winograd;
 
 /// Weights and bias of one convolution, as [`ConvShape::weight_len`] orders them.
 #[derive(Debug, Clone, Copy)]
@@ -13,45 +16,73 @@ pub struct Kernel<'a> {
 }
 
 /// Computes one output picture and, per output, which of its four sources won (0 to 3, or
-/// [`super::DEAD`] where `ReLU` cut it off).
+/// [`super::DEAD`] where `ReLU` cut it off). Evaluation passes no winners: an empty slice.
 ///
 /// # Panics
 /// When a slice does not have the length that `shape` says.
 pub fn forward(
     shape: &ConvShape,
     input: &[f32],
-    kernel: Kernel<'_>,
+    filter: &Filter,
     (output, winners): (&mut [f32], &mut [u8]),
     scratch: &mut Scratch,
 ) {
     assert_eq!(input.len(), shape.input_len(), "input length");
     assert_eq!(output.len(), shape.output_len(), "output length");
-    let maps = shape.output_maps;
-    let pooled_row = shape.pooled_width() * maps;
-    let band = shape.band();
-    let conv_row = shape.width * maps;
-    let rows = output.chunks_mut(band * pooled_row).zip(winners.chunks_mut(band * pooled_row));
-    for (index, (output, winners)) in rows.enumerate() {
-        let pooled_rows = output.len() / pooled_row;
-        let conv = grown(&mut scratch.band, 2 * pooled_rows * conv_row);
-        convolve(shape, &input[2 * index * band * shape.width * shape.input_maps..], kernel, conv);
-        let pairs = conv.chunks_exact(2 * conv_row);
-        let outputs = output.chunks_exact_mut(pooled_row).zip(winners.chunks_exact_mut(pooled_row));
-        for (pair, (output, winners)) in pairs.zip(outputs) {
-            pool::pool(pair.split_at(conv_row), kernel.bias, output, winners);
+    assert!(winners.is_empty() || winners.len() == output.len(), "winners length");
+    match &filter.method {
+        Method::Direct(weights) => {
+            let unit = Unit::detect();
+            let row = shape.pooled_width() * shape.output_maps;
+            for (at, output) in output.chunks_exact_mut(row).enumerate() {
+                let winners = part(winners, at * row, row);
+                let lines = &input[2 * at * shape.width * shape.input_maps..];
+                let weights = (&weights[..], &filter.bias[..]);
+                direct::pooled_row(unit, shape, lines, weights, (output, winners));
+            }
+        }
+        Method::Winograd(factors) => {
+            let tiling = shape.tiling();
+            for rows in tiling.bands(1, shape.output_maps) {
+                let band = winograd::products(
+                    &tiling,
+                    factors,
+                    input,
+                    rows.clone(),
+                    &mut scratch.winograd,
+                );
+                pool_band(shape, &band, filter, (rows.start, output, winners));
+            }
         }
     }
 }
 
-/// The convolution without bias of as many rows as `conv` holds, from the top of `input`.
-fn convolve(shape: &ConvShape, input: &[f32], kernel: Kernel<'_>, conv: &mut [f32]) {
-    let pixels = conv.len() / shape.output_maps;
-    // The last two pixels of the last row have no full patch, and nobody reads them.
-    let size = Size { m: pixels - 2, n: shape.output_maps, k: 3 * shape.input_maps };
-    for (row, weights) in kernel.weights.chunks_exact(shape.kernel_row_len()).enumerate() {
-        let patches =
-            Matrix::by_rows(&input[row * shape.width * shape.input_maps..], shape.input_maps);
-        let into = if row == 0 { Into::Replace } else { Into::Add };
-        multiply(size, patches, Matrix::by_rows(weights, shape.output_maps), conv, into);
+/// A part of the winners, where there are any.
+fn part(winners: &mut [u8], start: usize, len: usize) -> &mut [u8] {
+    if winners.is_empty() { winners } else { &mut winners[start..start + len] }
+}
+
+/// Pools the products of a band whose first pooled row is `first`.
+fn pool_band(
+    shape: &ConvShape,
+    band: &winograd::Products<'_>,
+    filter: &Filter,
+    (first, output, winners): (usize, &mut [f32], &mut [u8]),
+) {
+    let (isa, row) = (Isa::detect(), shape.pooled_width() * shape.output_maps);
+    for at in 0..band.tiles / shape.pooled_width() {
+        for (panel, bias) in filter.bias.iter().enumerate() {
+            let (start, map) = ((first + at) * row, panel * LANES);
+            let output = &mut output[start..start + row];
+            let winners = part(winners, start, row);
+            let tiles = at * shape.pooled_width()..(at + 1) * shape.pooled_width();
+            pool::tiles(
+                isa,
+                (band, panel, tiles),
+                bias,
+                (map, shape.output_maps),
+                (output, winners),
+            );
+        }
     }
 }

@@ -1,24 +1,28 @@
 //! Convolution 3×3 (valid), bias, `ReLU` and 2×2 max pooling as one operation on NHWC pictures.
 //!
-//! There is no im2col. With NHWC and stride 1 the patch matrix of a kernel row *is* the input, seen
-//! with a row stride of one pixel and three pixels of columns, so the convolution is three matrix
-//! products over whole rows. The last two columns of each row mix two picture rows; the pool skips
-//! them. Rows are worked in bands that fit the cache, so the full map is never stored.
+//! Forward, a tile of Winograd's minimal filtering is just one pool window, so that bias, `ReLU` and pool
+//! happen where the tile is transformed back; a first layer, which has few inputs, is computed by the
+//! definition. The full map is never stored. Backward, only the gradients that passed the pool count.
 
 mod axpy;
 mod backward;
 mod backward_gemm;
 mod backward_sparse;
+mod direct;
+mod filter;
 mod forward;
 mod nonzero;
 mod op;
 mod pool;
 
 pub use backward::{Gradients, Incoming, backward};
+pub use filter::Filter;
 pub use forward::{Kernel, forward};
 pub use op::ConvPool;
 pub(crate) use op::contiguous;
 pub use pool::DEAD;
+
+use super::winograd::{self, Picture, Tiling};
 
 /// Bytes of convolution output worked on at a time.
 const BAND_BYTES: usize = 192 * 1024;
@@ -63,6 +67,13 @@ impl ConvShape {
         9 * self.input_maps * self.output_maps
     }
 
+    /// Tiles of one pool window each.
+    fn tiling(&self) -> Tiling {
+        let input = Picture { height: self.height, width: self.width, maps: self.input_maps };
+        let (rows, columns) = (self.pooled_height(), self.pooled_width());
+        Tiling { input, padding: 0, rows, columns }
+    }
+
     /// Pooled rows in one band.
     fn band(&self) -> usize {
         let row = 4 * self.width * self.output_maps;
@@ -78,6 +89,7 @@ impl ConvShape {
 /// Buffers that one thread needs; they grow once and are reused.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    winograd: winograd::Scratch,
     band: Vec<f32>,
     flipped: Vec<f32>,
     sums: Vec<f32>,

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::backward::{Gradients, Incoming, backward};
 use super::forward::{Kernel, forward};
-use super::{ConvShape, Scratch};
+use super::{ConvShape, Filter, Scratch};
 use crate::nn::{CHUNK, add_in_order};
 
 /// Convolution 3×3 (valid) + bias + `ReLU` + 2×2 max pooling on `x [n, h, w, ci]`,
@@ -70,13 +70,14 @@ impl CustomOp3 for ConvPool {
             weights: contiguous(weights, weights_layout)?,
             bias: contiguous(bias, bias_layout)?,
         };
+        let filter = Filter::new(&shape, kernel);
         let length = shape.output_len();
         let (mut output, mut winners) = (vec![0.0; count * length], vec![0; count * length]);
         let pictures = output.par_chunks_mut(length).zip(winners.par_chunks_mut(length));
         pictures.zip(contiguous(x, x_layout)?.par_chunks(shape.input_len())).for_each_init(
             Scratch::default,
             |scratch, (output, x)| {
-                forward(&shape, x, kernel, output, scratch);
+                forward(&shape, x, &filter, output, scratch);
             },
         );
         *self.winners.lock().expect("no holder can panic") = winners;

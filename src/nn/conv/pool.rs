@@ -1,22 +1,16 @@
-//! Bias, `ReLU` and 2×2 max pooling of one row pair, and the way back, with run-time dispatch.
+//! Bias, `ReLU` and 2×2 max pooling, and the way back, with run-time dispatch.
 //!
 //! One portable body is compiled for AVX-512, AVX2 and the baseline; it contains no operation that
 //! a compiler may contract, so all three give the same bits.
 
+use std::ops::Range;
+
 use crate::nn::isa::{Isa, on_each_isa};
+use crate::nn::panel::{LANES, Row, store};
+use crate::nn::winograd::Products;
 
 /// The winner of an output that `ReLU` cut off: it passes no gradient.
 pub const DEAD: u8 = 4;
-
-/// Channels worked on at a time; a whole number of vectors on every instruction set.
-const LANES: usize = 16;
-
-/// Pools two convolution rows (each `[width, maps]`) into `output` and `winners`
-/// (`[pooled_width, maps]`): the largest of four, first one on ties, plus bias, cut at zero.
-/// A sum that is not a number stays one.
-pub(super) fn pool(rows: (&[f32], &[f32]), bias: &[f32], output: &mut [f32], winners: &mut [u8]) {
-    pool_on(Isa::detect(), rows, bias, (output, winners));
-}
 
 /// Writes the gradient of two convolution rows from that of the pooled row: each gradient goes to
 /// its winner, everything else, the two mixed columns included, becomes zero.
@@ -30,53 +24,60 @@ pub(super) fn unpool(
 }
 
 on_each_isa! {
-    /// [`pool`] on a chosen instruction set.
-    fn pool_on(rows: (&[f32], &[f32]), bias: &[f32], into: (&mut [f32], &mut [u8])) {
-        let maps = bias.len();
-        let pixels = rows.0.chunks_exact(2 * maps).zip(rows.1.chunks_exact(2 * maps));
-        let outputs = into.0.chunks_exact_mut(maps).zip(into.1.chunks_exact_mut(maps));
-        for ((top, bottom), (output, winners)) in pixels.zip(outputs) {
-            let four = (top.split_at(maps), bottom.split_at(maps));
-            let whole = maps - maps % LANES;
-            for at in (0..whole).step_by(LANES) {
-                pool_lanes::<LANES>(four, bias, at, (output, winners));
-            }
-            for at in whole..maps {
-                pool_lanes::<1>(four, bias, at, (output, winners));
-            }
+    /// Pools some tiles of one panel of Winograd products into `output` and `winners`, `[tiles, maps]`, from
+    /// `map` on: a tile's four outputs are one window.
+    pub(super) fn tiles(
+        tiles: (&Products<'_>, usize, Range<usize>),
+        bias: &Row,
+        map: (usize, usize),
+        into: (&mut [f32], &mut [u8]),
+    ) {
+        let (products, panel, range) = tiles;
+        let (map, maps) = map;
+        for (at, tile) in range.enumerate() {
+            let [[a, b], [c, d]] = products.output(panel, tile);
+            let place = at * maps + map;
+            window(&[a, b, c, d], bias, (place, maps - map), (&mut *into.0, &mut *into.1));
         }
     }
 }
 
-/// The four sources of one output pixel: top left and right, bottom left and right.
-type Four<'a> = ((&'a [f32], &'a [f32]), (&'a [f32], &'a [f32]));
-
+/// The largest of a window's four sums, first one on ties, plus bias, cut at zero, and which one it was; of
+/// sixteen maps of which `count` are there. A sum that is not a number stays one.
 #[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
-fn pool_lanes<const N: usize>(
-    four: Four<'_>,
-    bias: &[f32],
-    at: usize,
+pub(super) fn window(
+    four: &[Row; 4],
+    bias: &Row,
+    (place, count): (usize, usize),
     (output, winners): (&mut [f32], &mut [u8]),
 ) {
-    let ((a, b), (c, d)) = four;
-    let mut best: [f32; N] = lanes(a, at);
-    let mut winner = [0u32; N];
-    for (number, source) in [b, c, d].into_iter().enumerate() {
-        let source: [f32; N] = lanes(source, at);
-        for lane in 0..N {
+    let (mut best, mut winner) = (four[0], [0u32; LANES]);
+    for (before, source) in four[1..].iter().enumerate() {
+        for lane in 0..LANES {
             let wins = source[lane] > best[lane];
             best[lane] = if wins { source[lane] } else { best[lane] };
-            winner[lane] = if wins { number as u32 + 1 } else { winner[lane] };
+            winner[lane] = if wins { before as u32 + 1 } else { winner[lane] };
         }
     }
-    let bias: [f32; N] = lanes(bias, at);
-    let (output, winners) = (&mut output[at..at + N], &mut winners[at..at + N]);
-    for lane in 0..N {
+    for lane in 0..LANES {
         let sum = best[lane] + bias[lane];
         let dead = sum <= 0.0;
-        output[lane] = if dead { 0.0 } else { sum };
-        winners[lane] = if dead { DEAD } else { winner[lane] as u8 };
+        best[lane] = if dead { 0.0 } else { sum };
+        winner[lane] = if dead { u32::from(DEAD) } else { winner[lane] };
+    }
+    store(&best, &mut output[place..], count);
+    if !winners.is_empty() {
+        let mut bytes = [0; LANES];
+        for lane in 0..LANES {
+            bytes[lane] = winner[lane] as u8;
+        }
+        let count = count.min(LANES);
+        let winners = &mut winners[place..place + count];
+        match winners.first_chunk_mut() {
+            Some(whole) => *whole = bytes,
+            None => winners.copy_from_slice(&bytes[..count]),
+        }
     }
 }
 
@@ -103,14 +104,6 @@ on_each_isa! {
     }
 }
 
-#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
-#[inline(always)]
-fn lanes<const N: usize>(source: &[f32], at: usize) -> [f32; N] {
-    let mut copy = [0.0; N];
-    copy.copy_from_slice(&source[at..at + N]);
-    copy
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,20 +115,39 @@ mod tests {
     }
 
     #[test]
-    fn every_instruction_set_pools_to_the_same_bits() {
+    fn every_instruction_set_unpools_to_the_same_bits() {
         for (width, maps) in [(4, 1), (7, 16), (9, 20), (12, 64), (5, 33)] {
-            let (top, bottom) = (noise(width * maps, 1), noise(width * maps, 2));
-            let bias = noise(maps, 3);
             let len = (width - 2) / 2 * maps;
+            let (gradient, choice) = (noise(len, 1), noise(len, 2));
+            let winners: Vec<u8> = choice.iter().map(|v| (v + 2.0) as u8).collect();
             let run = |isa| {
-                let (mut output, mut winners) = (vec![0.0; len], vec![0u8; len]);
-                pool_on(isa, (&top, &bottom), &bias, (&mut output, &mut winners));
                 let (mut upper, mut lower) = (vec![9.0; width * maps], vec![9.0; width * maps]);
-                unpool_on(isa, (&output, &winners), maps, (&mut upper, &mut lower));
-                (output, winners, upper, lower)
+                unpool_on(isa, (&gradient, &winners), maps, (&mut upper, &mut lower));
+                (upper, lower)
             };
             for isa in Isa::all() {
                 assert!(run(isa) == run(Isa::Portable), "{isa:?} {width} {maps}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_takes_its_largest_and_the_first_on_ties() {
+        let four: [Row; 4] = [1, 2, 3, 4]
+            .map(|seed| noise(LANES, seed).try_into().expect("a row has sixteen numbers"));
+        let bias: Row = noise(LANES, 5).try_into().expect("a row has sixteen numbers");
+        for count in [1, 15, 16, 40] {
+            let (mut output, mut winners) = (vec![9.0; 50], vec![9; 50]);
+            window(&four, &bias, (3, count), (&mut output, &mut winners));
+            for lane in 0..LANES {
+                let mut best = 0;
+                for number in 1..4 {
+                    best = if four[number][lane] > four[best][lane] { number } else { best };
+                }
+                let sum = four[best][lane] + bias[lane];
+                let expected = if sum > 0.0 { (sum, best as u8) } else { (0.0, DEAD) };
+                let expected = if lane < count { expected } else { (9.0, 9) };
+                assert!((output[3 + lane], winners[3 + lane]) == expected, "{count} {lane}");
             }
         }
     }
@@ -149,11 +161,16 @@ mod tests {
 
     #[test]
     fn what_relu_cut_off_is_marked_dead_and_nan_survives() {
+        let row = |first: f32, second: f32| {
+            let mut row = [0.0; LANES];
+            (row[0], row[1]) = (first, second);
+            row
+        };
+        let four =
+            [row(-3.0, f32::NAN), row(-1.0, f32::NAN), row(-2.0, f32::NAN), row(-4.0, f32::NAN)];
         let (mut output, mut winners) = ([0.0; 2], [0; 2]);
-        let top = [-3.0, f32::NAN, -1.0, f32::NAN];
-        let bottom = [-2.0, f32::NAN, -4.0, f32::NAN];
-        pool((&top, &bottom), &[0.5, 0.0], &mut output, &mut winners);
-        assert_eq!((output[0], winners[0]), (0.0, DEAD));
+        window(&four, &row(0.5, 0.0), (0, 2), (&mut output, &mut winners));
+        assert_eq!((output[0].to_bits(), winners[0]), (0, DEAD));
         assert!(output[1].is_nan());
     }
 }

@@ -1,10 +1,12 @@
 //! The backward pass of a group of pictures.
 
+use super::filter::{Filter, Method};
 use super::forward::patches;
 use super::unfold::Band;
 use super::{ConvolutionShape, Scratch};
 use crate::nn::conv::grown;
 use crate::nn::gemm::{Into, Matrix, Size, multiply};
+use crate::nn::winograd;
 
 /// Where a group's gradients go.
 #[derive(Debug)]
@@ -22,8 +24,8 @@ pub struct Gradients<'a> {
 pub struct Incoming<'a> {
     /// The inputs `[n, height, width, input_maps]`.
     pub input: &'a [f32],
-    /// The weights, read only when an input gradient is wanted.
-    pub weights: &'a [f32],
+    /// The weights as [`Filter::backward`] gives them, read only when an input gradient is wanted.
+    pub filter: &'a Filter,
     /// The gradient of the outputs.
     pub gradient: &'a [f32],
 }
@@ -51,17 +53,34 @@ pub fn backward(
     if let Some(dx) = into.input.as_deref_mut() {
         dx.fill(0.0);
     }
-    for band in Band::of(shape, group) {
-        let Scratch { patches: buffer, rows, slopes } = &mut *scratch;
+    match &from.filter.method {
+        Method::Patches(weights) => {
+            by_patches(shape, (from, weights), into.weights, into.input, scratch);
+        }
+        Method::Winograd(factors) => {
+            let (tiling, output) = shape.tiling();
+            let transposed = into.input.is_some().then_some(factors);
+            let incoming = winograd::Incoming { x: from.input, dy: from.gradient, transposed };
+            let gradients = (into.weights, into.input.unwrap_or_default());
+            let Scratch { winograd, sums, .. } = scratch;
+            winograd::backward((&tiling, &output), incoming, gradients, sums, winograd);
+        }
+    }
+}
+
+fn by_patches(
+    shape: &ConvolutionShape,
+    (from, weights): (Incoming<'_>, &[f32]),
+    dw: &mut [f32],
+    mut dx: Option<&mut [f32]>,
+    scratch: &mut Scratch,
+) {
+    for band in Band::of(shape, from.input.len() / shape.input_len()) {
+        let Scratch { patches: buffer, rows, slopes, .. } = &mut *scratch;
         let gradient = gather(shape, &band, from.gradient, rows);
-        add_weights(
-            shape,
-            &band,
-            (patches(shape, &band, from.input, buffer), gradient),
-            into.weights,
-        );
-        if let Some(dx) = into.input.as_deref_mut() {
-            fold(shape, &band, (gradient, from.weights), dx, slopes);
+        add_weights(shape, &band, (patches(shape, &band, from.input, buffer), gradient), dw);
+        if let Some(dx) = dx.as_deref_mut() {
+            fold(shape, &band, (gradient, weights), dx, slopes);
         }
     }
 }

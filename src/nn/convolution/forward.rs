@@ -1,9 +1,11 @@
 //! The forward pass of a group of pictures.
 
+use super::filter::{Filter, Method};
 use super::unfold::Band;
 use super::{ConvolutionShape, Scratch};
 use crate::nn::conv::grown;
 use crate::nn::gemm::{Into, Matrix, Size, multiply};
+use crate::nn::winograd;
 
 /// `y [n, output_height, output_width, output_maps]` of `x [n, height, width, input_maps]`, which
 /// are worked on together; runs on the calling thread.
@@ -13,13 +15,37 @@ use crate::nn::gemm::{Into, Matrix, Size, multiply};
 pub fn forward(
     shape: &ConvolutionShape,
     x: &[f32],
-    (weights, bias): (&[f32], Option<&[f32]>),
+    filter: &Filter,
     y: &mut [f32],
     scratch: &mut Scratch,
 ) {
     let group = x.len() / shape.input_len();
     assert_eq!(x.len(), group * shape.input_len(), "input length");
     assert_eq!(y.len(), group * shape.output_len(), "output length");
+    match &filter.method {
+        Method::Patches(weights) => by_patches(shape, x, weights, y, scratch),
+        Method::Winograd(factors) => {
+            let (tiling, output) = shape.tiling();
+            winograd::forward((&tiling, &output), factors, x, y, &mut scratch.winograd);
+        }
+    }
+    if let Some(bias) = &filter.bias {
+        for pixel in y.chunks_exact_mut(shape.output_maps) {
+            for (value, bias) in pixel.iter_mut().zip(bias) {
+                *value += bias;
+            }
+        }
+    }
+}
+
+fn by_patches(
+    shape: &ConvolutionShape,
+    x: &[f32],
+    weights: &[f32],
+    y: &mut [f32],
+    scratch: &mut Scratch,
+) {
+    let group = x.len() / shape.input_len();
     let row = shape.output_width() * shape.output_maps;
     for band in Band::of(shape, group) {
         let pixels = band.pixels(shape);
@@ -34,13 +60,6 @@ pub fn forward(
         for (at, from) in rows.chunks_exact(row).enumerate() {
             let (line, picture) = (band.rows.start + at / group, at % group);
             y[picture * shape.output_len() + line * row..][..row].copy_from_slice(from);
-        }
-    }
-    if let Some(bias) = bias {
-        for pixel in y.chunks_exact_mut(shape.output_maps) {
-            for (value, bias) in pixel.iter_mut().zip(bias) {
-                *value += bias;
-            }
         }
     }
 }

@@ -1,16 +1,21 @@
 //! A convolution of any kernel, stride and padding on NHWC pictures.
 //!
-//! Only the columns of a patch are written out: each pixel becomes the `kernel` pixels beside one
+//! One of 3×3 with stride 1 is worked on in transformed tiles, see [`super::winograd`]. Of others
+//! only the columns of a patch are written out: each pixel becomes the `kernel` pixels beside one
 //! another that its outputs read. The patch matrix of one kernel row is then a run of these rows,
 //! so the convolution is one matrix product per kernel row, without waste at the borders. Several
 //! small pictures are worked on together, row by row, so that the products stay tall.
 
 mod backward;
+mod filter;
 mod forward;
 mod unfold;
 
 pub use backward::{Gradients, Incoming, backward};
+pub use filter::Filter;
 pub use forward::forward;
+
+use super::winograd::{self, Picture, Tiling};
 
 /// Numbers of a group's output that make a product tall enough.
 const TALL: usize = 1 << 15;
@@ -72,6 +77,15 @@ impl ConvolutionShape {
         (TALL / self.output_len()).clamp(1, MAX_GROUP)
     }
 
+    /// Tiles of 2×2 outputs, and the output's size.
+    fn tiling(&self) -> (Tiling, Picture) {
+        let input = Picture { height: self.height, width: self.width, maps: self.input_maps };
+        let (height, width) = (self.output_height(), self.output_width());
+        let (rows, columns) = (height.div_ceil(2), width.div_ceil(2));
+        let tiling = Tiling { input, padding: self.padding, rows, columns };
+        (tiling, Picture { height, width, maps: self.output_maps })
+    }
+
     /// Weights of one kernel row: `[kernel · input_maps, output_maps]`.
     fn kernel_row_len(&self) -> usize {
         self.kernel * self.input_maps * self.output_maps
@@ -84,6 +98,8 @@ pub struct Scratch {
     patches: Vec<f32>,
     rows: Vec<f32>,
     slopes: Vec<f32>,
+    winograd: winograd::Scratch,
+    sums: winograd::Sums,
 }
 
 #[cfg(test)]

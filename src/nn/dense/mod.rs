@@ -10,6 +10,7 @@ pub use op::Dense;
 use rayon::prelude::*;
 
 use super::add_in_order;
+use super::conv::grown;
 use super::gemm::{Into, Matrix, Size, multiply};
 
 /// Inputs that one piece of work covers.
@@ -83,15 +84,31 @@ pub fn backward(
     db.fill(0.0);
     add_in_order(db, from.dy.chunks_exact(outputs));
     if let Some(dx) = dx {
-        dx.par_chunks_mut(super::CHUNK * inputs)
-            .zip(from.dy.par_chunks(super::CHUNK * outputs))
-            .for_each(|(dx, dy)| {
-                let size = Size { m: dx.len() / inputs, n: inputs, k: outputs };
-                let w = Matrix::transposed(from.w, outputs);
-                multiply(size, Matrix::by_rows(dy, outputs), w, dx, Into::Replace);
-            });
+        backward_input(shape, from, dx);
     }
     debug_assert_eq!(from.x.len(), count * inputs, "input length");
+}
+
+/// Some inputs of all examples at a time, so that the weights are read once.
+fn backward_input(shape: DenseShape, from: Incoming<'_>, dx: &mut [f32]) {
+    let DenseShape { inputs, outputs } = shape;
+    let mut pieces: Vec<Vec<&mut [f32]>> = Vec::new();
+    pieces.resize_with(inputs.div_ceil(PIECE), Vec::new);
+    for row in dx.chunks_exact_mut(inputs) {
+        for (piece, part) in pieces.iter_mut().zip(row.chunks_mut(PIECE)) {
+            piece.push(part);
+        }
+    }
+    let pieces = pieces.par_iter_mut().zip(from.w.par_chunks(PIECE * outputs));
+    pieces.for_each_init(Vec::new, |buffer, (parts, w)| {
+        let size = Size { m: parts.len(), n: w.len() / outputs, k: outputs };
+        let slopes = grown(buffer, size.m * size.n);
+        let w = Matrix::transposed(w, outputs);
+        multiply(size, Matrix::by_rows(from.dy, outputs), w, slopes, Into::Replace);
+        for (part, slopes) in parts.iter_mut().zip(slopes.chunks_exact(size.n)) {
+            part.copy_from_slice(slopes);
+        }
+    });
 }
 
 #[cfg(test)]
