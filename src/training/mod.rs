@@ -21,6 +21,7 @@ pub mod preview;
 pub mod publication;
 pub mod recipe;
 mod run;
+pub mod share;
 pub mod stopping;
 pub mod trainer;
 

@@ -22,7 +22,7 @@ use crate::model::architecture::Family;
 use crate::training::experiment::{self, Experiment};
 use crate::training::grid::{self, Grid, NamedRecipe};
 use crate::training::preset::Written;
-use crate::training::{self, NewRun, TrainingRun};
+use crate::training::{self, NewRun, TrainingRun, share};
 use crate::{dataset, queue};
 
 /// The routes of this file.
@@ -133,7 +133,7 @@ async fn create(
     for named in &recipes {
         named.recipe.validate_for(snapshot.classes.len()).map_err(invalid)?;
     }
-    let pictures = i64::from(snapshot.counts.train);
+    let (pictures, classes) = (snapshot.counts.train as usize, snapshot.classes.len());
     let experiment = match new.experiment() {
         Some(name) => Some(experiment::insert(&mut *connection, new.snapshot_id, &name).await?),
         None => None,
@@ -143,6 +143,7 @@ async fn create(
         for seed in &seeds {
             let part_of = experiment.map(|experiment| (experiment, name.clone()));
             let (snapshot, recipe) = (new.snapshot_id, recipe.clone());
+            let pictures = share::count(pictures, classes, recipe.train_fraction) as i64;
             let run = NewRun { snapshot, part_of, recipe, seed: *seed, pictures };
             let id = training::insert(&mut *connection, &run).await?;
             queue::enqueue(&mut *connection, training::train_task(id)).await?;

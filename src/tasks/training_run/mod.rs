@@ -21,7 +21,7 @@ use crate::queue::{Context, Failure, Handler, Lane, Task, TaskError};
 use crate::snapshot::{self, Member, Snapshot};
 use crate::training::pictures::{self, LoadError, Source};
 use crate::training::{
-    self, ImageSet, Learnt, Outcome, Setup, Trainer, TrainingError, publication,
+    self, ImageSet, Learnt, Outcome, Setup, Trainer, TrainingError, publication, share,
 };
 
 /// How often the row says how far the run is.
@@ -71,6 +71,7 @@ impl Handler for TrainingRun {
 struct Job {
     id: TrainingRunId,
     snapshot: Snapshot,
+    /// Those that the run trains on or is tested on.
     members: Vec<Member>,
     setup: Setup,
     /// The newest complete checkpoint.
@@ -104,6 +105,7 @@ impl TrainingRun {
             return Err(TaskError::Fail { code: "snapshot_incomplete".into(), error });
         }
         let members = snapshot::members(pool, snapshot.id).await?;
+        let members = share::keep(members, run.recipe.train_fraction, snapshot.seed as u64);
         let setup = Setup {
             recipe: run.recipe,
             classes: snapshot.classes.len(),
