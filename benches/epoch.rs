@@ -56,7 +56,8 @@ async fn members(
                 let sha256 = Sha256::of(&bytes);
                 let key = Key::Image(dataset, sha256);
                 blobs.put(&key, bytes.into()).await?;
-                members.push(Member { image: None, sha256, label, split, key });
+                let position = members.len() as i32;
+                members.push(Member { position, image: None, sha256, label, split, key });
             }
         }
     }

@@ -16,6 +16,8 @@ pub enum Purpose {
     Augment = 4,
     /// Mixup; the index is the batch.
     Mixup = 5,
+    /// Which training pictures a share keeps; the index is the class.
+    Share = 6,
 }
 
 /// A `ChaCha8` stream whose key is (seed, purpose, epoch, index).

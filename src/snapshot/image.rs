@@ -13,6 +13,8 @@ use crate::db::{DatasetId, ImageId, Sha256, SnapshotId};
 /// An image of a snapshot, for training.
 #[derive(Debug, Clone)]
 pub struct Member {
+    /// Its place in the snapshot.
+    pub position: i32,
     /// The image; none once it is gone from the dataset.
     pub image: Option<ImageId>,
     /// Its picture.
@@ -65,6 +67,7 @@ pub(super) async fn accepted(
             classes.push(row.name);
         }
         members.push(Member {
+            position: members.len() as i32,
             image: Some(row.id),
             sha256: row.sha256,
             label: classes.len() - 1,
@@ -131,7 +134,7 @@ pub async fn members(
     snapshot: SnapshotId,
 ) -> sqlx::Result<Vec<Member>> {
     let rows = query!(
-        r#"select m.image_id as "image: ImageId", m.sha256 as "sha256: Sha256", m.label,
+        r#"select m.position, m.image_id as "image: ImageId", m.sha256 as "sha256: Sha256", m.label,
                m.split as "split: Split", s.dataset_id as "dataset: DatasetId",
                coalesce(i.quarantined, false) as "quarantined!"
            from snapshot_images m join snapshots s on s.id = m.snapshot_id
@@ -144,6 +147,7 @@ pub async fn members(
     Ok(rows
         .into_iter()
         .map(|row| Member {
+            position: row.position,
             image: row.image,
             sha256: row.sha256,
             label: row.label as usize,

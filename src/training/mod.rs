@@ -22,6 +22,7 @@ pub mod preview;
 pub mod publication;
 pub mod recipe;
 mod run;
+pub mod share;
 pub mod stopping;
 pub mod trainer;
 

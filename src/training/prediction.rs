@@ -19,14 +19,15 @@ pub struct Prediction {
     pub probability: f32,
 }
 
-/// What the outcome of a run says of each of `members`, in their order.
-pub fn of(outcome: &Outcome, members: &[Member], classes: usize) -> Vec<Prediction> {
+/// What the outcome of a run says of each of `members`, those that it was given, with their positions in the snapshot.
+pub fn of(outcome: &Outcome, members: &[Member], classes: usize) -> Vec<(i32, Prediction)> {
     let mut train = best(&outcome.train, classes);
     let mut test = best(&outcome.test, classes);
     let predict = |member: &Member| {
         let side = if member.split == Split::Train { &mut train } else { &mut test };
         let (predicted, probability) = side.next().expect("an answer for each picture of a side");
-        Prediction { label: member.label as i32, predicted: predicted as i32, probability }
+        let (label, predicted) = (member.label as i32, predicted as i32);
+        (member.position, Prediction { label, predicted, probability })
     };
     members.iter().map(predict).collect()
 }
@@ -72,21 +73,23 @@ pub struct Confusion {
     pub matrix: Vec<Vec<i64>>,
 }
 
-/// Records the predictions of all images of the snapshot, in its order.
+/// Records the predictions of images of the snapshot by their positions.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     run: TrainingRunId,
-    predictions: &[Prediction],
+    predictions: &[(i32, Prediction)],
 ) -> sqlx::Result<()> {
-    let labels: Vec<i32> = predictions.iter().map(|p| p.label).collect();
-    let predicted: Vec<i32> = predictions.iter().map(|p| p.predicted).collect();
-    let probabilities: Vec<f32> = predictions.iter().map(|p| p.probability).collect();
+    let positions: Vec<i32> = predictions.iter().map(|(position, _)| *position).collect();
+    let labels: Vec<i32> = predictions.iter().map(|(_, p)| p.label).collect();
+    let predicted: Vec<i32> = predictions.iter().map(|(_, p)| p.predicted).collect();
+    let probabilities: Vec<f32> = predictions.iter().map(|(_, p)| p.probability).collect();
     query!(
         "insert into predictions (run_id, position, label, predicted, probability)
-         select $1, n - 1, label, predicted, probability
-         from unnest($2::int[], $3::int[], $4::real[]) with ordinality
-             as p (label, predicted, probability, n)",
+         select $1, position, label, predicted, probability
+         from unnest($2::int[], $3::int[], $4::int[], $5::real[])
+             as p (position, label, predicted, probability)",
         run as TrainingRunId,
+        &positions,
         &labels,
         &predicted,
         &probabilities,

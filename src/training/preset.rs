@@ -111,6 +111,10 @@ pub struct Written {
     early_stopping: Option<EarlyStopping>,
     /// Random changes of the training pictures.
     augment: Option<Augment>,
+    /// Share of the training pictures that is trained on: the same ones for every seed, alike in each
+    /// class, and those of a smaller share are among those of a larger one.
+    #[schema(exclusive_minimum = 0, maximum = 1)]
+    train_fraction: Option<f64>,
 }
 
 impl From<Written> for Recipe {
@@ -141,6 +145,7 @@ impl From<Written> for Recipe {
             label_smoothing: written.label_smoothing.unwrap_or(base.label_smoothing),
             early_stopping: written.early_stopping.or(base.early_stopping),
             augment: written.augment.unwrap_or(base.augment),
+            train_fraction: written.train_fraction.unwrap_or(base.train_fraction),
         }
     }
 }

@@ -67,6 +67,10 @@ pub struct Recipe {
     pub early_stopping: Option<EarlyStopping>,
     /// Random changes of the training pictures.
     pub augment: Augment,
+    /// Share of the training pictures that is trained on: the same ones for every seed, alike in each
+    /// class, and those of a smaller share are among those of a larger one.
+    #[schema(exclusive_minimum = 0, maximum = 1)]
+    pub train_fraction: f64,
 }
 
 impl Default for Recipe {
@@ -110,6 +114,7 @@ impl Recipe {
             label_smoothing: 0.0,
             early_stopping: None,
             augment: Augment::default(),
+            train_fraction: 1.0,
         }
     }
 
@@ -163,6 +168,8 @@ impl Recipe {
         require(rate > 0.0 && rate <= 1.0, "learning_rate", "must be above 0 and at most 1");
         let smoothing = (0.0..1.0).contains(&self.label_smoothing);
         require(smoothing, "label_smoothing", "must be at least 0 and less than 1");
+        let fraction = self.train_fraction > 0.0 && self.train_fraction <= 1.0;
+        require(fraction, "train_fraction", "must be above 0 and at most 1");
         let once = self.family != Family::MobilenetV4Small || self.augment == Augment::NONE;
         require(once, "augment", "must be none: pretrained features are computed once per picture");
         errors.extend(self.augment.check());
@@ -260,6 +267,8 @@ mod tests {
         assert_eq!(refused(|r| r.schedule.warmup_epochs = 20), ["schedule.warmup_epochs"]);
         assert_eq!(refused(|r| r.schedule.kind = ScheduleKind::Step), ["schedule.every"]);
         assert_eq!(refused(|r| r.label_smoothing = 1.0), ["label_smoothing"]);
+        assert_eq!(refused(|r| r.train_fraction = 0.0), ["train_fraction"]);
+        assert_eq!(refused(|r| r.train_fraction = 1.1), ["train_fraction"]);
         let weights = |r: &mut Recipe| r.class_weights = ClassWeights::Each(vec![1.0, 0.0]);
         assert_eq!(refused(weights), ["class_weights[1]"]);
         let stop = |r: &mut Recipe| {

@@ -288,8 +288,8 @@ pub struct Learnt {
     pub train_accuracy: f64,
     /// After the last epoch, on the held-out images; 0 to 1.
     pub test_accuracy: f64,
-    /// What it says of each image of its snapshot, in order.
-    pub predictions: Vec<Prediction>,
+    /// What it says of each image that it was given, with its position in the snapshot.
+    pub predictions: Vec<(i32, Prediction)>,
 }
 
 /// Ends the run `succeeded`; its checkpoint is no longer needed. The model's row belongs to the same transaction.

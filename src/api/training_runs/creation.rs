@@ -23,7 +23,7 @@ use crate::model::pretrained::{Pretrained, PretrainedError};
 use crate::training::experiment::{self, Experiment};
 use crate::training::grid::{self, Grid, NamedRecipe};
 use crate::training::preset::Written;
-use crate::training::{self, NewRun, Recipe, TrainingRun};
+use crate::training::{self, NewRun, Recipe, TrainingRun, share};
 use crate::{dataset, queue};
 
 /// The routes of this file.
@@ -137,10 +137,11 @@ async fn create(
     for named in &recipes {
         named.recipe.validate_for(snapshot.classes.len()).map_err(invalid)?;
     }
-    let counts = &snapshot.counts;
+    let (counts, classes) = (&snapshot.counts, snapshot.classes.len());
     let total = |recipe: &Recipe| {
-        let features = if over_pretrained(recipe) { counts.train + counts.test } else { 0 };
-        i64::from(counts.train) * i64::from(recipe.epochs) + i64::from(features)
+        let pictures = share::count(counts.train as usize, classes, recipe.train_fraction) as i64;
+        let features = if over_pretrained(recipe) { pictures + i64::from(counts.test) } else { 0 };
+        pictures * i64::from(recipe.epochs) + features
     };
     let experiment = match new.experiment() {
         Some(name) => Some(experiment::insert(&mut *connection, new.snapshot_id, &name).await?),

@@ -27,6 +27,8 @@ const MAX_KEPT_BYTES: usize = 512 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Origin {
     snapshot: SnapshotId,
+    /// How many of its pictures: a smaller share is part of a larger one.
+    pictures: usize,
     image_size: u32,
     backbone: Sha256,
 }
@@ -73,7 +75,8 @@ impl TrainingRun {
             let sets = pictures::load(source, &job.members, image_size).await;
             return sets.map(Arc::new).map_err(unloadable);
         };
-        let origin = Origin { snapshot: job.snapshot.id, image_size, backbone: *sha256 };
+        let (snapshot, pictures) = (job.snapshot.id, job.members.len());
+        let origin = Origin { snapshot, pictures, image_size, backbone: *sha256 };
         if let Some(sets) = self.last_features.of(origin) {
             return Ok(sets);
         }

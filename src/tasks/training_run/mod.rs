@@ -22,7 +22,7 @@ use crate::model;
 use crate::queue::{Context, Failure, Handler, Lane, Task, TaskError};
 use crate::snapshot::{self, Member, Snapshot};
 use crate::training::pictures::LoadError;
-use crate::training::{self, Learnt, Outcome, Setup, Trainer, TrainingError, publication};
+use crate::training::{self, Learnt, Outcome, Setup, Trainer, TrainingError, publication, share};
 
 /// How often the row says how far the run is.
 const TICK: Duration = Duration::from_secs(1);
@@ -79,6 +79,7 @@ impl Handler for TrainingRun {
 struct Job {
     id: TrainingRunId,
     snapshot: Snapshot,
+    /// Those that the run trains on or is tested on.
     members: Vec<Member>,
     setup: Setup,
     /// The network whose features the run learns from.
@@ -111,6 +112,7 @@ impl TrainingRun {
             return Err(TaskError::Fail { code: "snapshot_incomplete".into(), error });
         }
         let members = snapshot::members(pool, snapshot.id).await?;
+        let members = share::keep(members, run.recipe.train_fraction, snapshot.seed as u64);
         let pretrained = self.pretrained(&run.recipe).await?;
         let setup = Setup {
             recipe: run.recipe,

@@ -66,17 +66,16 @@ pub fn accuracy_difference(a: &Sample, b: &Sample) -> Result<Difference> {
 }
 
 /// The difference of the gaps of `a` and `b`, each (training, test) on the same pictures; with one
-/// run each, the interval takes the two networks as they are.
+/// run each, the interval takes the two networks as they are. Where one was trained on a share of the
+/// pictures, the training sides are taken as independent.
 ///
 /// # Errors
-/// When the two answered different numbers of pictures one by one.
+/// When the two answered different numbers of test pictures one by one.
 pub fn gap_difference(a: (&Sample, &Sample), b: (&Sample, &Sample)) -> Result<Difference> {
     let itemised = [a.0, a.1, b.0, b.1].iter().all(|sample| sample.is_itemised());
     let (picture, method) = match (itemised, a.0.runs().len().max(b.0.runs().len())) {
-        (true, 1) => (paired_variance(a.0, b.0)? + paired_variance(a.1, b.1)?, Method::PairedRuns),
-        (true, _) => {
-            (paired_variance(a.0, b.0)? + paired_variance(a.1, b.1)?, Method::PairedRecipes)
-        }
+        (true, 1) => (trained(a.0, b.0)? + paired_variance(a.1, b.1)?, Method::PairedRuns),
+        (true, _) => (trained(a.0, b.0)? + paired_variance(a.1, b.1)?, Method::PairedRecipes),
         (false, _) => {
             let both = [a.0, a.1, b.0, b.1];
             (both.iter().map(|sample| sample.picture_variance()).sum(), Method::Unpaired)
@@ -89,6 +88,14 @@ pub fn gap_difference(a: (&Sample, &Sample), b: (&Sample, &Sample)) -> Result<Di
         doubt.add_seeds(&gaps(train, test), interaction);
     }
     Ok(Difference { interval: doubt.interval(2.0), p_value: doubt.p_value(), method })
+}
+
+/// Variance of the difference of two training accuracies from the draw of the pictures.
+fn trained(a: &Sample, b: &Sample) -> Result<f64> {
+    if a.pictures() == b.pictures() {
+        return paired_variance(a, b);
+    }
+    Ok(a.picture_variance() + b.picture_variance())
 }
 
 /// Variance of the mean difference from the draw of the pictures.

@@ -139,6 +139,15 @@ fn perfect_and_identical_runs_give_finite_figures() {
 }
 
 #[test]
+fn the_gaps_of_a_share_and_of_all_pictures_compare_without_pairs() {
+    let (share, all, test) = (run(18, 20), run(60, 80), run(14, 20));
+    let difference = gap_difference((&share, &test), (&all, &test)).unwrap().interval;
+    assert_close(&[difference.estimate], &[0.15]);
+    let variance = 0.9 * 0.1 / 20.0 + 0.75 * 0.25 / 80.0;
+    assert_close(&[difference.high], &[0.15 + 1.959_963_985 * f64::sqrt(variance)]);
+}
+
+#[test]
 fn the_baseline_is_the_share_of_the_most_frequent_class() {
     let of = |label: i32| Prediction { label, predicted: 0, probability: 1.0 };
     assert_close(&[baseline(&[1, 2, 2, 0].map(of)), baseline(&[])], &[0.5, 0.0]);
