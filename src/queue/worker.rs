@@ -204,6 +204,10 @@ impl Claimer {
 
     async fn run(self, shutdown: CancellationToken) {
         while let Some(free) = shutdown.run_until_cancelled(self.free_slots()).await {
+            // The stop itself frees slots.
+            if shutdown.is_cancelled() {
+                return;
+            }
             // Not cancelled half-way: a claim that commits must be run or given back.
             if self.claim(free).await {
                 continue;
