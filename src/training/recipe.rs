@@ -170,7 +170,7 @@ impl Recipe {
         require(smoothing, "label_smoothing", "must be at least 0 and less than 1");
         let fraction = self.train_fraction > 0.0 && self.train_fraction <= 1.0;
         require(fraction, "train_fraction", "must be above 0 and at most 1");
-        let once = self.family != Family::MobilenetV4Small || self.augment == Augment::NONE;
+        let once = !self.family.is_over_pretrained() || self.augment == Augment::NONE;
         require(once, "augment", "must be none: pretrained features are computed once per picture");
         errors.extend(self.augment.check());
         self.optimizer.check(&mut errors);

@@ -18,7 +18,6 @@ use crate::api::problem::{Failures, Problem};
 use crate::api::snapshots::{MAX_SEED, default_seed};
 use crate::app::App;
 use crate::db::SnapshotId;
-use crate::model::architecture::Family;
 use crate::model::pretrained::{Pretrained, PretrainedError};
 use crate::training::experiment::{self, Experiment};
 use crate::training::grid::{self, Grid, NamedRecipe};
@@ -121,9 +120,8 @@ async fn create(
     Json { value: mut new, body }: Json<NewTrainingRun>,
 ) -> Result<Response, Problem> {
     let (recipes, seeds) = new.plan()?;
-    let over_pretrained = |recipe: &Recipe| recipe.family == Family::MobilenetV4Small;
     if app.pretrained == Pretrained::Nowhere
-        && recipes.iter().any(|named| over_pretrained(&named.recipe))
+        && recipes.iter().any(|named| named.recipe.family.is_over_pretrained())
     {
         let error = PretrainedError::Nowhere;
         return Err(Problem::Unprocessable(error.code(), error.to_string()));
@@ -140,7 +138,8 @@ async fn create(
     let (counts, classes) = (&snapshot.counts, snapshot.classes.len());
     let total = |recipe: &Recipe| {
         let pictures = share::count(counts.train as usize, classes, recipe.train_fraction) as i64;
-        let features = if over_pretrained(recipe) { pictures + i64::from(counts.test) } else { 0 };
+        let features =
+            if recipe.family.is_over_pretrained() { pictures + i64::from(counts.test) } else { 0 };
         pictures * i64::from(recipe.epochs) + features
     };
     let experiment = match new.experiment() {

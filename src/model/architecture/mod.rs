@@ -53,6 +53,13 @@ pub enum Family {
     MobilenetV4Small,
 }
 
+impl Family {
+    /// Whether the network takes the features of a frozen, pretrained one instead of pictures.
+    pub fn is_over_pretrained(self) -> bool {
+        self == Self::MobilenetV4Small
+    }
+}
+
 /// A network: convolution blocks, then fully connected layers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -108,7 +115,7 @@ impl Architecture {
             }
         };
         require((8..=512).contains(&self.image_size), "image_size", "must be between 8 and 512");
-        if self.family == Family::MobilenetV4Small {
+        if self.family.is_over_pretrained() {
             require(self.conv.is_empty(), "conv", "must be empty: the blocks are pretrained");
             require(!self.batch_norm, "batch_norm", "must be false: the blocks are pretrained");
             let whole = self.image_size.is_multiple_of(backbone::STRIDE);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
-use super::architecture::{Architecture, Family, FieldError, Role};
+use super::architecture::{Architecture, FieldError, Role};
 use super::network::{Network, Variable};
 use super::weights_file::{self, Entry, FileError, WeightsFile};
 use crate::db::Sha256;
@@ -193,8 +193,7 @@ impl Bundle {
         if metadata.classes.len() != outputs || names.len() != outputs {
             return Err(BundleError::Classes { names: metadata.classes.len(), outputs });
         }
-        if metadata.backbone.is_some() != (metadata.architecture.family == Family::MobilenetV4Small)
-        {
+        if metadata.backbone.is_some() != metadata.architecture.family.is_over_pretrained() {
             return Err(BundleError::Backbone);
         }
         if metadata.unfamiliar_below.is_some_and(|below| !(0.0..=1.0).contains(&below)) {

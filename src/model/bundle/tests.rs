@@ -2,6 +2,7 @@
 
 use super::super::architecture::tests::{tiny, tiny_head};
 use super::*;
+use crate::model::architecture::Family;
 use crate::nn::backbone::tests::formula_backbone;
 use crate::nn::init::Initializer;
 

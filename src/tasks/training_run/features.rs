@@ -8,7 +8,6 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Job, TICK, TrainingRun, unloadable};
 use crate::db::{Sha256, SnapshotId};
-use crate::model::architecture::Family;
 use crate::nn::backbone::{Backbone, FEATURES};
 use crate::queue::{Context, TaskError};
 use crate::training::pictures::{self, Source};
@@ -56,7 +55,7 @@ impl TrainingRun {
         &self,
         recipe: &Recipe,
     ) -> Result<Option<Pretrained>, TaskError> {
-        if recipe.family != Family::MobilenetV4Small {
+        if !recipe.family.is_over_pretrained() {
             return Ok(None);
         }
         let loaded = self.app.pretrained.load().await;
