@@ -155,7 +155,15 @@ impl<'a> World<'a> {
 
     /// What a worker writes under a lease of its, which may be long over.
     async fn write(&mut self, action: &Action, lease: Lease) -> Result<(), TestCaseError> {
-        let allowed = self.row(lease.id).holds(lease.token);
+        let row = self.row(lease.id);
+        let allowed = row.holds(lease.token);
+        // As the worker does: there is nothing to try again with after the last attempt.
+        let action = match action {
+            Action::Settle(at, End::Retry) if row.attempt >= row.max_attempts => {
+                &Action::Settle(*at, End::Fail)
+            }
+            action => action,
+        };
         let written = match action {
             Action::Beat(_) => store::beat(self.pool, lease, LATER, None).await,
             Action::Settle(_, end) => store::settle(self.pool, lease, &settlement(*end)).await,
