@@ -26,6 +26,13 @@ pub enum Key {
     Upload(ImportJobId),
 }
 
+impl Key {
+    /// Where the original bytes of an image lie.
+    pub fn of_image(dataset: DatasetId, sha256: Sha256, quarantined: bool) -> Self {
+        if quarantined { Self::Flagged(dataset, sha256) } else { Self::Image(dataset, sha256) }
+    }
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::halt::Halt;
 use super::job;
 use super::original::Original;
+use super::refusal;
 use crate::db::{CleaningJobId, Sha256};
 use crate::queue::pace;
 use crate::tag::{Form, Labels, TagError, Tagger, store};
@@ -50,7 +51,7 @@ pub enum Unlabelled {
         /// The picture.
         sha256: Sha256,
         /// Why, as the verdict carries it.
-        code: &'static str,
+        code: String,
     },
     /// No more pictures can be labelled now.
     Halted(Halt),
@@ -97,9 +98,9 @@ impl<'a> Labeller<'a> {
         self.stop.is_cancelled() || self.halted.load(Ordering::Acquire)
     }
 
-    /// The first of the pictures that the tagger has never labelled.
-    pub async fn first_unlabelled(&self, pictures: &[Sha256]) -> sqlx::Result<Option<Sha256>> {
-        store::first_unlabelled(self.pool, self.tagger.name(), pictures).await
+    /// Those of the pictures that the tagger has never labelled.
+    pub async fn unlabelled(&self, pictures: &[Sha256]) -> sqlx::Result<Vec<Sha256>> {
+        store::unlabelled(self.pool, self.tagger.name(), pictures).await
     }
 
     /// The labels of the pictures, all given by one label model: the latest that all of them have, and if there is
@@ -134,8 +135,11 @@ impl<'a> Labeller<'a> {
         if store::find(self.pool, self.tagger.name(), &[sha256]).await?.len() > known {
             return Ok(());
         }
+        if let Some(code) = refusal::find(self.pool, self.job, sha256).await? {
+            return Err(Unlabelled::Unscannable { sha256, code });
+        }
         let Some(bytes) = picture.bytes().await? else {
-            return Err(Unlabelled::Unscannable { sha256, code: "missing" });
+            return Err(Unlabelled::Unscannable { sha256, code: "missing".into() });
         };
         let labels = self.call(sha256, &bytes).await?;
         store::insert(self.pool, self.tagger.name(), sha256, &labels).await?;
@@ -161,7 +165,8 @@ impl<'a> Labeller<'a> {
                 // Another call: it waits for its turn and is paid for.
                 (TagError::Unreadable, _) => form = Form::Reencoded,
                 (TagError::Unscannable { code }, _) => {
-                    return Err(Unlabelled::Unscannable { sha256, code });
+                    refusal::insert(self.pool, self.job, sha256, code).await?;
+                    return Err(Unlabelled::Unscannable { sha256, code: code.into() });
                 }
                 (TagError::Throttled, _) => return Err(Halt::Throttled.into()),
                 (TagError::AccessDenied { message }, _) => return Err(Halt::Denied(message).into()),

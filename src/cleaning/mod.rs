@@ -4,24 +4,31 @@ pub mod checks;
 mod halt;
 pub mod job;
 mod labeller;
+pub mod learning;
 mod original;
 pub mod quarantine;
+mod refusal;
 mod reopening;
+mod replay;
 pub mod review;
 mod settings;
 mod state;
+pub mod tag_rule;
 mod tally;
 pub mod verdict;
+mod weighing;
 
 pub use halt::Halt;
 pub use job::{CleaningJob, JobFilter, NewJob};
 pub use labeller::{Labeller, Terms, Unlabelled};
 pub use original::Original;
 pub use reopening::reopen;
+pub use replay::{Replay, ReplayedImage, replay};
 pub use review::{NewReview, Review, ReviewFilter};
 pub use settings::{ReferenceTags, Rule, TagSettings, TaggerName};
 pub use tally::{Outcomes, Tally};
 pub use verdict::{Finding, Outcome, Verdict, VerdictFilter, newest as newest_verdicts};
+pub use weighing::weigh_tags;
 
 use sqlx::{PgConnection, PgExecutor, query_as};
 

@@ -14,13 +14,23 @@ pub enum TaggerName {
     Rekognition,
 }
 
+impl TaggerName {
+    /// The name under which the tagger's answers are kept.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rekognition => "rekognition",
+        }
+    }
+}
+
 /// When an image shares tags with the references of its class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
     /// One of the first k tags of a reference is among all labels of the image.
     AnyOfTopK,
-    /// The same for specific tags only, weighted by rarity.
+    /// Tags weigh more the rarer and the more particular they are, and an image must share enough of the weight of
+    /// its class's k heaviest ones.
     Specific,
 }
 
@@ -34,7 +44,7 @@ pub struct TagSettings {
     /// When an image shares tags with the references of its class.
     #[garde(skip)]
     pub rule: Rule,
-    /// How many tags of each reference count, the surest first.
+    /// How many tags count: of each reference the surest ones, and for `specific` the heaviest ones of a class.
     #[garde(range(min = 1, max = 50))]
     #[schema(minimum = 1, maximum = 50, default = 4)]
     pub k: u32,
@@ -42,12 +52,22 @@ pub struct TagSettings {
     #[garde(range(min = 0.0, max = 100.0))]
     #[schema(minimum = 0, maximum = 100, default = 55)]
     pub min_confidence: f32,
+    /// For `specific`: the share of the weight that an image must share, 0 to 1.
+    #[garde(range(min = 0.0, max = 1.0))]
+    #[schema(minimum = 0, maximum = 1, default = 0.25)]
+    pub threshold: f32,
 }
 
 impl Default for TagSettings {
     fn default() -> Self {
         // The original rule: the first 4 tags, cut where the service itself cuts by default.
-        Self { tagger: TaggerName::Rekognition, rule: Rule::AnyOfTopK, k: 4, min_confidence: 55.0 }
+        Self {
+            tagger: TaggerName::Rekognition,
+            rule: Rule::AnyOfTopK,
+            k: 4,
+            min_confidence: 55.0,
+            threshold: 0.25,
+        }
     }
 }
 

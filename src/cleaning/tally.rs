@@ -20,7 +20,7 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    fn count(&mut self, outcome: Outcome) {
+    pub(super) fn count(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Passed => self.passed += 1,
             Outcome::Flagged => self.flagged += 1,

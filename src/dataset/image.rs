@@ -53,11 +53,7 @@ pub struct Image {
 impl Image {
     /// Where the bytes lie, as far as this row knows.
     pub fn key(&self) -> Key {
-        if self.quarantined {
-            Key::Flagged(self.dataset_id, self.sha256)
-        } else {
-            Key::Image(self.dataset_id, self.sha256)
-        }
+        Key::of_image(self.dataset_id, self.sha256, self.quarantined)
     }
 }
 

@@ -37,12 +37,28 @@ impl Network {
         self.logits_with(&self.prepare(), count, fill)
     }
 
+    /// What the output layer is given of each picture in evaluation mode, `[count, width]`; see [`Network::logits`].
+    pub fn features(&self, count: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+        self.values(&self.prepare(), count, fill, self.nodes.len() - 1)
+    }
+
     /// [`Network::logits`] with what [`Network::prepare`] gave.
     pub(super) fn logits_with(
         &self,
         prepared: &[Prepared],
         count: usize,
         fill: impl Fn(usize, &mut [f32]) + Sync,
+    ) -> Vec<f32> {
+        self.values(prepared, count, fill, self.nodes.len())
+    }
+
+    /// The results of the node before `end`, a dense one or the last that works on maps.
+    fn values(
+        &self,
+        prepared: &[Prepared],
+        count: usize,
+        fill: impl Fn(usize, &mut [f32]) + Sync,
+        end: usize,
     ) -> Vec<f32> {
         let first_dense = self.first_dense();
         let flat = self.nodes[self.source(first_dense - 1)].output.len();
@@ -59,7 +75,7 @@ impl Network {
                 features.copy_from_slice(&state.values[self.source(first_dense - 1)]);
             },
         );
-        for (at, node) in self.nodes.iter().enumerate().skip(first_dense) {
+        for (at, node) in self.nodes.iter().enumerate().take(end).skip(first_dense) {
             if let Layer::Dense { shape, relu } = node.layer {
                 let mut next = vec![0.0; count * shape.outputs];
                 dense::evaluate(shape, &values, self.kernel(at), &mut next, relu);
@@ -147,6 +163,25 @@ mod tests {
     use super::super::network::tests::noise;
     use super::*;
     use crate::nn::init::Initializer;
+
+    #[test]
+    fn the_output_layer_makes_logits_of_the_features() {
+        for architecture in [tiny(), tiny_residual()] {
+            let network = Network::new(&architecture, Initializer::GlorotUniform, 1);
+            let (pixels, length) = (noise(2, &architecture), architecture.input_len());
+            let fill = |index: usize, picture: &mut [f32]| {
+                picture.copy_from_slice(&pixels[index * length..(index + 1) * length]);
+            };
+            let features = network.features(2, fill);
+            let Layer::Dense { shape, .. } = network.nodes.last().unwrap().layer else {
+                panic!("the output layer is dense")
+            };
+            let mut logits = vec![0.0; 2 * shape.outputs];
+            let kernel = network.kernel(network.nodes.len() - 1);
+            dense::evaluate(shape, &features, kernel, &mut logits, false);
+            assert_eq!(logits, network.logits(2, fill));
+        }
+    }
 
     #[test]
     fn a_picture_alone_and_in_a_batch_gives_the_same_bits() {

@@ -18,6 +18,8 @@ pub enum Purpose {
     Mixup = 5,
     /// Which training pictures a share keeps; the index is the class.
     Share = 6,
+    /// Which pictures are judged by a network that has not seen them.
+    Fold = 7,
 }
 
 /// A `ChaCha8` stream whose key is (seed, purpose, epoch, index).

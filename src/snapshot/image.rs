@@ -42,10 +42,6 @@ pub struct SnapshotImage {
     pub split: Split,
 }
 
-fn key(dataset: DatasetId, sha256: Sha256, quarantined: bool) -> Key {
-    if quarantined { Key::Flagged(dataset, sha256) } else { Key::Image(dataset, sha256) }
-}
-
 /// The accepted images of a dataset, and the names of their classes in label order.
 pub(super) async fn accepted(
     connection: &mut PgConnection,
@@ -72,14 +68,14 @@ pub(super) async fn accepted(
             sha256: row.sha256,
             label: classes.len() - 1,
             split: Split::Train,
-            key: key(dataset, row.sha256, row.quarantined),
+            key: Key::of_image(dataset, row.sha256, row.quarantined),
         });
     }
     Ok((classes, members))
 }
 
 /// The near-duplicates among `members`, as positions.
-pub(super) async fn near_duplicates(
+pub async fn near_duplicates(
     connection: &mut PgConnection,
     dataset: DatasetId,
     members: &[Member],
@@ -152,7 +148,7 @@ pub async fn members(
             sha256: row.sha256,
             label: row.label as usize,
             split: row.split,
-            key: key(row.dataset, row.sha256, row.quarantined),
+            key: Key::of_image(row.dataset, row.sha256, row.quarantined),
         })
         .collect())
 }
@@ -171,7 +167,7 @@ pub async fn locate(
     )
     .fetch_optional(executor)
     .await?;
-    Ok(quarantined.map(|quarantined| key(dataset, sha256, quarantined)))
+    Ok(quarantined.map(|quarantined| Key::of_image(dataset, sha256, quarantined)))
 }
 
 /// Which images of a snapshot to list.

@@ -4,7 +4,9 @@ mod image;
 pub mod leaks;
 mod split;
 
-pub use image::{ImageFilter, Member, SnapshotImage, list as list_images, locate, members};
+pub use image::{
+    ImageFilter, Member, SnapshotImage, list as list_images, locate, members, near_duplicates,
+};
 pub use split::{Division, Split, TooSmall, split};
 
 use chrono::{DateTime, Utc};

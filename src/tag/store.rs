@@ -1,7 +1,9 @@
 //! Labels in the database: every answer of a tagger is kept for ever, so that the next job costs nothing.
 
+use std::collections::HashMap;
+
 use sqlx::types::Json;
-use sqlx::{PgExecutor, query, query_as};
+use sqlx::{PgExecutor, query, query_as, query_scalar};
 
 use super::{Label, Labels};
 use crate::db::Sha256;
@@ -33,24 +35,45 @@ pub async fn find(
     Ok(rows.into_iter().map(labels).collect())
 }
 
-/// The first of the pictures that `tagger` has never labelled.
-pub async fn first_unlabelled(
+/// Those of the pictures that `tagger` has never labelled, in their order.
+pub async fn unlabelled(
     executor: impl PgExecutor<'_>,
     tagger: &str,
     pictures: &[Sha256],
-) -> sqlx::Result<Option<Sha256>> {
-    let row = query!(
+) -> sqlx::Result<Vec<Sha256>> {
+    query_scalar!(
         r#"select given.sha256 as "sha256!: Sha256"
            from unnest($2::bytea[]) with ordinality as given (sha256, position)
            where not exists (
                select from picture_labels l where l.sha256 = given.sha256 and l.tagger = $1)
-           order by position limit 1"#,
+           order by position"#,
         tagger,
         pictures as &[Sha256],
     )
-    .fetch_optional(executor)
+    .fetch_all(executor)
+    .await
+}
+
+/// The answers of one label model for the pictures; nothing for those that it has not labelled.
+pub async fn of_model(
+    executor: impl PgExecutor<'_>,
+    tagger: &str,
+    model_version: &str,
+    pictures: &[Sha256],
+) -> sqlx::Result<HashMap<Sha256, Labels>> {
+    let rows = query_as!(
+        Row,
+        r#"select sha256 as "sha256: Sha256", model_version,
+               labels as "labels: Json<Vec<Label>>"
+           from picture_labels where tagger = $1 and model_version = $2 and sha256 = any($3)"#,
+        tagger,
+        model_version,
+        pictures as &[Sha256],
+    )
+    .fetch_all(executor)
     .await?;
-    Ok(row.map(|row| row.sha256))
+    let labels = |row: Row| (row.sha256, Labels::new(row.model_version, row.labels.0));
+    Ok(rows.into_iter().map(labels).collect())
 }
 
 /// Keeps an answer; the same model's later answer for a picture takes the place of the earlier one.

@@ -13,9 +13,11 @@ use crate::cleaning::checks::{self, Scene};
 use crate::cleaning::{self, CleaningJob, Halt, Judged, Labeller, Original, job};
 use crate::dataset::{self, ImageState};
 use crate::db::{CleaningJobId, ImageId};
-use crate::queue::{Context, Failure, Handler, Lane, NewTask, Task, TaskError};
+use crate::queue::{self, Context, Failure, Handler, Lane, NewTask, Task, TaskError};
 
 const KIND: &str = "cleaning_check";
+/// Images in a batch: what one transaction records.
+const BATCH: usize = 16;
 /// Images of a batch that are judged at a time: as many tagger calls a crash can cost.
 const IN_FLIGHT: usize = 4;
 
@@ -24,8 +26,20 @@ struct Batch {
     images: Vec<ImageId>,
 }
 
+/// Begins to judge the images that are left, in the transaction that ends the preparation.
+pub(super) async fn begin(connection: &mut PgConnection, id: CleaningJobId) -> anyhow::Result<()> {
+    let images = cleaning::remaining(&mut *connection, id).await?;
+    cleaning::weigh_tags(connection, id, &images).await?;
+    for batch in images.chunks(BATCH) {
+        let images = batch.iter().map(|(image, _)| *image).collect();
+        queue::enqueue(&mut *connection, task(id, images)).await?;
+    }
+    job::finish_if_done(connection, id).await?;
+    Ok(())
+}
+
 /// The task of one batch of a cleaning job.
-pub(super) fn task(id: CleaningJobId, images: Vec<ImageId>) -> NewTask {
+fn task(id: CleaningJobId, images: Vec<ImageId>) -> NewTask {
     let payload = serde_json::to_value(Batch { images }).expect("ids are plain data");
     NewTask::new(KIND, Lane::Tag, id.0).with_payload(payload)
 }

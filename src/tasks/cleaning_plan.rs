@@ -1,4 +1,4 @@
-//! `cleaning_plan`: labels the references of a cleaning job, freezes its images, and splits them into batches.
+//! `cleaning_plan`: labels the references of a cleaning job, freezes its images, and splits its work into tasks.
 
 use std::sync::Arc;
 
@@ -6,17 +6,19 @@ use anyhow::anyhow;
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
 
-use super::cleaning_check;
+use super::{cleaning_check, cleaning_label, cleaning_learn};
 use crate::app::App;
 use crate::cleaning::checks::TAGS;
+use crate::cleaning::job::Left;
 use crate::cleaning::{
-    self, CleaningJob, Halt, Labeller, Original, ReferenceTags, Unlabelled, job, quarantine,
+    self, CleaningJob, Halt, Labeller, Original, ReferenceTags, Unlabelled, job, learning,
+    quarantine,
 };
 use crate::dataset;
-use crate::db::CleaningJobId;
-use crate::queue::{self, Context, Failure, Handler, JobError, Lane, Task, TaskError};
+use crate::db::{CleaningJobId, ImageId, Sha256};
+use crate::queue::{self, Context, Failure, Handler, JobError, Lane, NewTask, Task, TaskError};
 
-/// Images in a batch: what one transaction records.
+/// Pictures that one task labels.
 const BATCH: usize = 16;
 
 /// Runs [`job::plan_task`].
@@ -69,24 +71,49 @@ impl CleaningPlan {
         let Some(job) = job::find(pool, id).await? else {
             return Ok(());
         };
-        let references = if job.checks.iter().any(|check| check == TAGS) {
-            self.references(context, &job).await?
-        } else {
-            Vec::new()
-        };
+        let references =
+            if job.asks_for(TAGS) { self.references(context, &job).await? } else { Vec::new() };
 
         let mut transaction = pool.begin().await?;
         context.complete(&mut transaction).await?;
         let images = cleaning::remaining(&mut *transaction, id).await?;
-        job::plan(&mut *transaction, id, &references, images.len()).await?;
-        for batch in images.chunks(BATCH) {
-            let images = batch.iter().map(|(image, _)| *image).collect();
-            queue::enqueue(&mut *transaction, cleaning_check::task(id, images)).await?;
-        }
+        let (tasks, steps) = self.preparation(context, &job, &images).await?;
+        let left = Left { steps: steps + images.len(), preparing: tasks.len() };
+        job::plan(&mut *transaction, id, &references, left).await?;
         quarantine::resume(&mut transaction, job.dataset_id, id).await?;
-        job::finish_if_done(&mut transaction, id).await?;
+        if tasks.is_empty() {
+            cleaning_check::begin(&mut transaction, id).await?;
+        }
+        for task in tasks {
+            queue::enqueue(&mut *transaction, task).await?;
+        }
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// The tasks that must end before an image is judged, and how many steps they are.
+    async fn preparation(
+        &self,
+        context: &Context,
+        job: &CleaningJob,
+        images: &[(ImageId, Sha256)],
+    ) -> Result<(Vec<NewTask>, usize), TaskError> {
+        let (mut tasks, mut steps) = (Vec::new(), 0);
+        if job.asks_for(TAGS) {
+            let labeller = self.app.labeller(job.id, context.stopping().child_token());
+            let pictures: Vec<Sha256> = images.iter().map(|(_, sha256)| *sha256).collect();
+            let unlabelled = labeller.unlabelled(&pictures).await?;
+            steps += unlabelled.len();
+            tasks.extend(unlabelled.chunks(BATCH).map(|batch| cleaning_label::task(job.id, batch)));
+        }
+        if job.learns()
+            && !images.is_empty()
+            && !learning::is_learnt(&self.app.pool, job.id).await?
+        {
+            steps += learning::NETWORKS;
+            tasks.push(cleaning_learn::task(job.id));
+        }
+        Ok((tasks, steps))
     }
 
     /// The references with their tags, and one image labelled: a missing right shows here, after one call, and not in
@@ -165,7 +192,7 @@ impl CleaningPlan {
     async fn probe(&self, job: &CleaningJob, labeller: &Labeller<'_>) -> Result<(), TaskError> {
         let images = cleaning::remaining(&self.app.pool, job.id).await?;
         let addresses: Vec<_> = images.into_iter().map(|(_, sha256)| sha256).collect();
-        let Some(sha256) = labeller.first_unlabelled(&addresses).await? else {
+        let Some(&sha256) = labeller.unlabelled(&addresses).await?.first() else {
             return Ok(());
         };
         let original = Original::of_image(&self.app.blobs, job.dataset_id, sha256);

@@ -4,6 +4,8 @@
 
 mod bytes_removal;
 mod cleaning_check;
+mod cleaning_label;
+mod cleaning_learn;
 mod cleaning_plan;
 mod housekeeping;
 mod import_archive;
@@ -25,6 +27,8 @@ pub fn handlers(app: &Arc<App>) -> Vec<Arc<dyn Handler>> {
     vec![
         Arc::new(bytes_removal::BytesRemoval { app: app.clone() }),
         Arc::new(cleaning_check::CleaningCheck { app: app.clone() }),
+        Arc::new(cleaning_label::CleaningLabel { app: app.clone() }),
+        Arc::new(cleaning_learn::CleaningLearn { app: app.clone() }),
         Arc::new(cleaning_plan::CleaningPlan { app: app.clone() }),
         Arc::new(quarantine::Quarantine { app: app.clone() }),
         Arc::new(import_archive::ImportArchive { app: app.clone() }),

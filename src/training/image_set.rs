@@ -79,6 +79,25 @@ impl ImageSet {
         self.labels.append(&mut more.labels);
     }
 
+    /// The pictures at these positions, in this order.
+    ///
+    /// # Panics
+    /// When there is no picture at one of them.
+    #[must_use]
+    pub fn subset(&self, positions: &[usize]) -> Self {
+        let labels = positions.iter().map(|&at| self.labels[at]).collect();
+        let ranges = || positions.iter().map(|&at| self.range(at));
+        let inputs = match &self.inputs {
+            Inputs::Pixels(all) => {
+                Inputs::Pixels(ranges().flat_map(|range| &all[range]).copied().collect())
+            }
+            Inputs::Features(all) => {
+                Inputs::Features(ranges().flat_map(|range| &all[range]).copied().collect())
+            }
+        };
+        Self { size: self.size, inputs, labels }
+    }
+
     /// How many pictures there are.
     pub fn len(&self) -> usize {
         self.labels.len()
@@ -161,6 +180,13 @@ mod tests {
         parts.append(set(0, 2).into_features(&backbone));
         parts.append(set(2, 3).into_features(&backbone));
         assert!(parts == set(0, 3).into_features(&backbone));
+    }
+
+    #[test]
+    fn a_subset_has_the_pictures_at_its_positions() {
+        let set = ImageSet::new(1, vec![1, 2, 3, 4, 5, 6, 7, 8, 9], vec![0, 1, 2]).unwrap();
+        let expected = ImageSet::new(1, vec![7, 8, 9, 1, 2, 3], vec![2, 0]).unwrap();
+        assert!(set.subset(&[2, 0]) == expected);
     }
 
     #[test]

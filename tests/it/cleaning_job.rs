@@ -19,7 +19,8 @@ async fn what_shares_no_tag_with_the_references_is_flagged_and_moved_aside() {
     let ships = fleet.ships(1, 3).await;
     let cow = fleet.cow(50).await;
     let job = fleet.clean(&["undecodable", "too_small", "tags"]).await;
-    assert_eq!(job["progress"], json!({"done": 4, "total": 4}));
+    // Three pictures to label behind the first one, and four to judge.
+    assert_eq!(job["progress"], json!({"done": 7, "total": 7}));
     assert_eq!(job["counts"], json!({"passed": 3, "flagged": 1, "unscannable": 0}));
     assert_eq!(job["by_check"]["tags"], json!({"passed": 3, "flagged": 1, "unscannable": 0}));
     // The class without images needs no reference, so that one is not labelled.
@@ -58,6 +59,66 @@ async fn a_second_job_costs_nothing_and_says_the_same() {
     let second = fleet.clean(&["tags"]).await;
     assert_eq!((fleet.tagger.requests().len(), &second["tagger_calls"]), (calls, &json!(0)));
     assert_eq!(first["counts"], second["counts"]);
+}
+
+#[tokio::test]
+async fn a_broad_tag_is_not_enough_for_the_specific_rule_and_a_replay_costs_nothing() {
+    let _moves = MOVES.read().await;
+    let fleet = fleet().await;
+    for seed in 1..=4 {
+        fleet.add(0, &drawing(seed, 128), &["Boat", "Vehicle", "Water", "Sailor"]).await;
+    }
+    // Water is all that a puddle shares with a ship.
+    let puddle = fleet.add(0, &drawing(50, 128), &["Water", "Street"]).await;
+    let path = fleet.start(&["tags"], json!({"tags": {"rule": "specific"}})).await;
+    let job = fleet.service.ended(&path, PATIENCE).await;
+    assert_eq!(job["counts"], json!({"passed": 4, "flagged": 1, "unscannable": 0}), "{job}");
+    let weights = job["tag_weights"].as_array().unwrap();
+    assert_eq!(weights[0]["tag"], "Sea", "no other picture has it");
+    let verdicts = fleet.verdicts(&path, "&outcome=flagged").await;
+    assert_eq!(verdicts[0]["image_id"], json!(puddle.id));
+    assert!(verdicts[0]["evidence"]["share"].as_f64().unwrap() < 0.25, "{}", verdicts[0]);
+    let reason = verdicts[0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("shares only Water ("), "{reason}");
+
+    let calls = fleet.tagger.requests().len();
+    let replay = async |settings| {
+        let (status, replay) = fleet.service.post(&format!("{path}/replay"), &settings).await;
+        assert_eq!(status, 200, "{replay}");
+        replay
+    };
+    let original = replay(json!({"rule": "any_of_top_k"})).await;
+    assert_eq!(
+        (&original["counts"]["flagged"], &original["no_longer_flagged"]),
+        (&json!(0), &json!(1))
+    );
+    assert_eq!(original["images"][0]["before"], "flagged");
+    let same = replay(json!({})).await;
+    assert_eq!((&same["counts"], &same["weights"]), (&job["counts"], &job["tag_weights"]));
+    assert_eq!(same["newly_flagged"], 0);
+    let strict = replay(json!({"threshold": 0.99, "images": 2})).await;
+    assert_eq!(
+        (&strict["newly_flagged"], strict["images"].as_array().unwrap().len()),
+        (&json!(4), 2)
+    );
+    assert_eq!(fleet.tagger.requests().len(), calls);
+    assert_eq!(fleet.state(puddle).await.0, "flagged", "a replay changes nothing");
+
+    let (status, problem) = fleet.service.post(&format!("{path}/replay"), &json!({"k": 0})).await;
+    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("k")));
+}
+
+#[tokio::test]
+async fn what_learns_from_the_dataset_needs_enough_of_it() {
+    let _moves = MOVES.read().await;
+    let fleet = fleet().await;
+    fleet.ships(1, 3).await;
+    let path = fleet.start(&["label_error", "outlier"], json!({})).await;
+    let job = fleet.service.ended(&path, PATIENCE).await;
+    assert_eq!(
+        (&job["status"], &job["error"]["code"]),
+        (&json!("failed"), &json!("too_few_to_learn"))
+    );
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use crate::api::creation::{Begun, IdempotencyHeader, IdempotencyKey};
 use crate::api::extract::Json;
 use crate::api::problem::{Failures, FieldError, Problem};
 use crate::app::App;
-use crate::cleaning::{self, CleaningJob, NewJob, Rule, TagSettings, checks, job};
+use crate::cleaning::{self, CleaningJob, NewJob, TagSettings, checks, job};
 use crate::dataset;
 use crate::db::DatasetId;
 use crate::queue;
@@ -77,10 +77,6 @@ impl NewCleaningJob {
             .collect();
         if !errors.is_empty() {
             return Err(Problem::Invalid(errors));
-        }
-        if self.tags.as_ref().is_some_and(|tags| tags.rule == Rule::Specific) {
-            let message = "the rule \"specific\" is not there yet; use \"any_of_top_k\"";
-            return Err(Problem::invalid("tags.rule", message));
         }
         let mut checks = self.checks;
         let mut seen = HashSet::new();

@@ -1,6 +1,7 @@
 //! `/cleaning-jobs`: start, watch, stop and take back passes of checks over a dataset.
 
 mod creation;
+mod replay;
 mod steering;
 
 use std::convert::Infallible;
@@ -27,6 +28,7 @@ use crate::queue::JobStatus;
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .merge(creation::routes())
+        .merge(replay::routes())
         .merge(steering::routes())
         .routes(routes!(list))
         .routes(routes!(get))

@@ -1,7 +1,9 @@
 //! The registry of checks: a new one is one file and one line in [`ALL`].
 
 mod exact_duplicate;
+mod label_error;
 mod near_duplicate;
+mod outlier;
 mod tags;
 mod too_small;
 mod undecodable;
@@ -9,7 +11,9 @@ mod undecodable;
 use futures::future::BoxFuture;
 use sqlx::PgPool;
 
+pub use label_error::CHECK as LABEL_ERROR;
 pub(super) use near_duplicate::{cluster, judge as judge_duplicate};
+pub use outlier::CHECK as OUTLIER;
 pub use tags::CHECK as TAGS;
 
 pub(super) use near_duplicate::CHECK as NEAR_DUPLICATE;
@@ -49,12 +53,14 @@ pub trait Check: Send + Sync {
 }
 
 /// Every check, the cheap ones first.
-pub const ALL: [&dyn Check; 5] = [
+pub const ALL: [&dyn Check; 7] = [
     &too_small::TooSmall,
     &exact_duplicate::ExactDuplicate,
     &near_duplicate::NearDuplicate,
     &undecodable::Undecodable,
     &tags::Tags,
+    &label_error::LabelError,
+    &outlier::Outlier,
 ];
 
 /// The names of all checks.

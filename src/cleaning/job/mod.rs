@@ -7,6 +7,7 @@ use sqlx::{PgConnection, PgExecutor, query, query_scalar};
 
 pub use self::rows::{CleaningJob, JobFilter, find, list};
 use super::settings::{ReferenceTags, TagSettings};
+use super::tag_rule::TagWeight;
 use super::tally::Tally;
 use crate::db::{CleaningJobId, DatasetId};
 use crate::queue::{JobError, Lane, NewTask};
@@ -53,21 +54,32 @@ pub async fn start(executor: impl PgExecutor<'_>, id: CleaningJobId) -> sqlx::Re
     Ok(())
 }
 
-/// Freezes what the job compares with and how many images are still to check. The time of the first freezing stays: it
-/// is the transaction's, as in [`remaining`](super::remaining).
+/// What is left to do of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// Steps: images to label, networks to train, images to judge.
+    pub steps: usize,
+    /// Tasks that must end before images are judged.
+    pub preparing: usize,
+}
+
+/// Freezes what the job compares with and how much is left. The time of the first freezing stays: it is the
+/// transaction's, as in [`remaining`](super::remaining).
 pub async fn plan(
     executor: impl PgExecutor<'_>,
     id: CleaningJobId,
     references: &[ReferenceTags],
-    remaining: usize,
+    left: Left,
 ) -> sqlx::Result<()> {
     query!(
         "update cleaning_jobs
-         set reference_tags = $2, planned_at = coalesce(planned_at, now()), total = done + $3
+         set reference_tags = $2, planned_at = coalesce(planned_at, now()), total = done + $3,
+             preparing = $4
          where id = $1",
         id as CleaningJobId,
         Json(references) as _,
-        remaining as i32,
+        left.steps as i32,
+        left.preparing as i32,
     )
     .execute(executor)
     .await?;
@@ -96,6 +108,40 @@ pub async fn record(
         images,
     )
     .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Counts `steps` steps of a task that prepares the judging; true when it was the last such task. Locks the job's row
+/// for the rest of the transaction.
+pub async fn prepared(
+    executor: impl PgExecutor<'_>,
+    id: CleaningJobId,
+    steps: usize,
+) -> sqlx::Result<bool> {
+    let left = query_scalar!(
+        "update cleaning_jobs set done = done + $2, preparing = preparing - 1
+         where id = $1 and preparing > 0 returning preparing",
+        id as CleaningJobId,
+        steps as i32,
+    )
+    .fetch_optional(executor)
+    .await?;
+    Ok(left == Some(0))
+}
+
+/// Freezes what each tag counts by the rule `specific`.
+pub async fn weigh(
+    executor: impl PgExecutor<'_>,
+    id: CleaningJobId,
+    weights: &[TagWeight],
+) -> sqlx::Result<()> {
+    query!(
+        "update cleaning_jobs set tag_weights = $2 where id = $1",
+        id as CleaningJobId,
+        Json(weights) as _,
+    )
+    .execute(executor)
     .await?;
     Ok(())
 }

@@ -8,7 +8,9 @@ use sqlx::types::Json;
 use sqlx::{PgExecutor, query_as};
 use utoipa::ToSchema;
 
+use crate::cleaning::checks;
 use crate::cleaning::settings::{ReferenceTags, TagSettings};
+use crate::cleaning::tag_rule::TagWeight;
 use crate::cleaning::tally::{Outcomes, Tally};
 use crate::db::{CleaningJobId, DatasetId, Named as _, Order};
 use crate::queue::{JobError, JobStatus, Progress};
@@ -30,7 +32,7 @@ pub struct CleaningJob {
     pub budget_usd: Option<f64>,
     /// Where the job stands.
     pub status: JobStatus,
-    /// Images that are settled, of those to check.
+    /// Steps that are done, of all: an image labelled is a step, a network trained, and an image judged.
     pub progress: Progress,
     /// Images, each by the worst that a check said of it.
     pub counts: Outcomes,
@@ -42,6 +44,8 @@ pub struct CleaningJob {
     pub cost_usd: f64,
     /// The references that the `tags` check compares with.
     pub references: Vec<ReferenceTags>,
+    /// What each tag of a class counts by the rule `specific`, the heaviest first; frozen once all images are labelled.
+    pub tag_weights: Vec<TagWeight>,
     /// What ended the job, if it failed.
     pub error: Option<JobError>,
     /// When its verdicts were withdrawn.
@@ -57,6 +61,18 @@ pub struct CleaningJob {
     pub planned_at: Option<DateTime<Utc>>,
 }
 
+impl CleaningJob {
+    /// Whether the check is one of the job's.
+    pub fn asks_for(&self, check: &str) -> bool {
+        self.checks.iter().any(|wanted| wanted == check)
+    }
+
+    /// Whether one of its checks needs networks that are trained on the dataset itself.
+    pub fn learns(&self) -> bool {
+        [checks::LABEL_ERROR, checks::OUTLIER].iter().any(|check| self.asks_for(check))
+    }
+}
+
 struct Row {
     id: CleaningJobId,
     dataset_id: DatasetId,
@@ -67,6 +83,7 @@ struct Row {
     status: JobStatus,
     planned_at: Option<DateTime<Utc>>,
     reference_tags: Json<Vec<ReferenceTags>>,
+    tag_weights: Json<Vec<TagWeight>>,
     total: Option<i32>,
     done: i32,
     tally: Json<Tally>,
@@ -97,6 +114,7 @@ impl From<Row> for CleaningJob {
             tagger_calls: row.tagger_calls,
             cost_usd: row.cost_usd,
             references: row.reference_tags.0,
+            tag_weights: row.tag_weights.0,
             error: JobError::of(row.error_code, row.error),
             undone_at: row.undone_at,
             created_at: row.created_at,
@@ -117,7 +135,8 @@ pub async fn find(
         r#"select id as "id: CleaningJobId", dataset_id as "dataset_id: DatasetId", checks,
                tags as "tags: Json<TagSettings>", dry_run, budget_usd,
                status as "status: JobStatus", planned_at,
-               reference_tags as "reference_tags: Json<Vec<ReferenceTags>>", total, done,
+               reference_tags as "reference_tags: Json<Vec<ReferenceTags>>",
+               tag_weights as "tag_weights: Json<Vec<TagWeight>>", total, done,
                tally as "tally: Json<Tally>", tagger_calls, cost_usd, error_code, error, undone_at,
                created_at, started_at, finished_at
            from cleaning_jobs where id = $1"#,
@@ -162,7 +181,8 @@ pub async fn list(
            select id as "id!: CleaningJobId", dataset_id as "dataset_id!: DatasetId", checks,
                tags as "tags: Json<TagSettings>", dry_run, budget_usd,
                status as "status: JobStatus", planned_at,
-               reference_tags as "reference_tags: Json<Vec<ReferenceTags>>", total, done,
+               reference_tags as "reference_tags: Json<Vec<ReferenceTags>>",
+               tag_weights as "tag_weights: Json<Vec<TagWeight>>", total, done,
                tally as "tally: Json<Tally>", tagger_calls, cost_usd, error_code, error, undone_at,
                created_at, started_at, finished_at
            from page join cleaning_jobs using (id) order by place"#,

@@ -301,7 +301,7 @@ async fn blocking<T: Send + 'static>(
     context.spawn_blocking(work).await.context("the training thread ended early")
 }
 
-fn unloadable(error: LoadError) -> TaskError {
+pub(super) fn unloadable(error: LoadError) -> TaskError {
     let code = match &error {
         LoadError::Missing(_) => "snapshot_incomplete",
         LoadError::Unreadable(..) => "picture_unreadable",
@@ -312,6 +312,6 @@ fn unloadable(error: LoadError) -> TaskError {
 }
 
 /// The same pictures, recipe and seed fail the same way each time.
-fn untrainable(error: TrainingError) -> TaskError {
+pub(super) fn untrainable(error: TrainingError) -> TaskError {
     TaskError::Fail { code: error.code().into(), error: error.into() }
 }

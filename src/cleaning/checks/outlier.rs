@@ -1,0 +1,65 @@
+//! `outlier`: an image that lies far from everything that networks trained on the dataset's other pictures know.
+
+use futures::future::BoxFuture;
+use serde_json::json;
+
+use super::{Check, Finding, Halt, Scene};
+use crate::cleaning::learning::{self, FAR, LearntOpinion};
+
+/// The name of the check.
+pub const CHECK: &str = "outlier";
+
+pub(super) struct Outlier;
+
+impl Check for Outlier {
+    fn name(&self) -> &'static str {
+        CHECK
+    }
+
+    fn judge<'a>(&'a self, scene: &'a Scene<'a>) -> BoxFuture<'a, Result<Finding, Halt>> {
+        Box::pin(async {
+            let opinion = learning::find(scene.pool, scene.job.id, scene.image.id).await?;
+            Ok(match opinion {
+                Some(opinion) => of(&opinion),
+                None => Finding::unscannable("not_learnt", "it was not among the learnt images"),
+            })
+        })
+    }
+}
+
+fn of(opinion: &LearntOpinion) -> Finding {
+    let LearntOpinion { distance, deviation, .. } = opinion;
+    let evidence = json!({ "distance": distance, "deviation": deviation, "threshold": FAR });
+    let reason = format!(
+        "{deviation:.1} standard deviations farther than usual from the pictures most like it, \
+         {} {FAR:.1}",
+        if *deviation > FAR { "above" } else { "within" },
+    );
+    if *deviation > FAR {
+        return Finding::flagged(reason, evidence);
+    }
+    Finding::passed(reason, evidence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cleaning::Outcome;
+    use crate::db::ClassId;
+
+    #[test]
+    fn who_is_far_is_flagged_with_the_distance() {
+        let opinion = LearntOpinion {
+            class_id: ClassId(uuid::Uuid::nil()),
+            class: "cat".into(),
+            suggested: "cat".into(),
+            self_confidence: 0.9,
+            suggested_confidence: 0.9,
+            suspect: false,
+            distance: 0.4,
+            deviation: FAR + 1.0,
+        };
+        assert_eq!(of(&opinion).outcome, Outcome::Flagged);
+        assert_eq!(of(&LearntOpinion { deviation: -1.0, ..opinion }).outcome, Outcome::Passed);
+    }
+}

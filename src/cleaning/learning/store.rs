@@ -1,0 +1,136 @@
+//! The table of learnt opinions, and the images that are learnt from.
+
+use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
+
+use super::Learnt;
+use crate::blobs::Key;
+use crate::db::{ClassId, CleaningJobId, DatasetId, ImageId, Sha256};
+use crate::snapshot::{Member, Split};
+
+/// What is learnt of an image.
+#[derive(Debug, Clone)]
+pub struct LearntOpinion {
+    /// Its class at the time.
+    pub class_id: ClassId,
+    /// Name of that class.
+    pub class: String,
+    /// Name of the most probable class.
+    pub suggested: String,
+    /// Probability of its class, 0 to 1.
+    pub self_confidence: f32,
+    /// Probability of the suggested class, 0 to 1.
+    pub suggested_confidence: f32,
+    /// Whether the label is held to be wrong.
+    pub suspect: bool,
+    /// Mean cosine distance, 0 to 2, to the nearest learnt pictures.
+    pub distance: f32,
+    /// How many standard deviations that lies above the median.
+    pub deviation: f32,
+}
+
+/// What the job has learnt of the image; none when it was not among those that were learnt from.
+pub async fn find(
+    executor: impl PgExecutor<'_>,
+    job: CleaningJobId,
+    image: ImageId,
+) -> sqlx::Result<Option<LearntOpinion>> {
+    query_as!(
+        LearntOpinion,
+        r#"select o.class_id as "class_id: ClassId", c.name as class, s.name as suggested,
+               o.self_confidence, o.suggested_confidence, o.suspect, o.distance, o.deviation
+           from learnt_opinions o
+           join classes c on c.id = o.class_id join classes s on s.id = o.suggested_class_id
+           where o.job_id = $1 and o.image_id = $2"#,
+        job as CleaningJobId,
+        image as ImageId,
+    )
+    .fetch_optional(executor)
+    .await
+}
+
+/// Whether the job has learnt already.
+pub async fn is_learnt(executor: impl PgExecutor<'_>, job: CleaningJobId) -> sqlx::Result<bool> {
+    query_scalar!(
+        r#"select exists (select from learnt_opinions where job_id = $1) as "learnt!""#,
+        job as CleaningJobId,
+    )
+    .fetch_one(executor)
+    .await
+}
+
+/// Keeps what was learnt of `members`, in their order, whose labels are positions in `classes`. Images that are gone
+/// meanwhile are left out.
+pub async fn insert(
+    connection: &mut PgConnection,
+    job: CleaningJobId,
+    classes: &[ClassId],
+    learnt: &[(ImageId, usize, Learnt)],
+) -> sqlx::Result<()> {
+    let images: Vec<ImageId> = learnt.iter().map(|(image, ..)| *image).collect();
+    let own: Vec<ClassId> = learnt.iter().map(|(_, label, _)| classes[*label]).collect();
+    let suggested: Vec<ClassId> =
+        learnt.iter().map(|(.., learnt)| classes[learnt.suggested as usize]).collect();
+    let numbers = |number: fn(&Learnt) -> f32| -> Vec<f32> {
+        learnt.iter().map(|(.., learnt)| number(learnt)).collect()
+    };
+    let suspects: Vec<bool> = learnt.iter().map(|(.., learnt)| learnt.suspect).collect();
+    query!(
+        r#"insert into learnt_opinions
+               (job_id, image_id, class_id, suggested_class_id, self_confidence,
+                suggested_confidence, suspect, distance, deviation)
+           select $1, o.* from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::real[], $6::real[],
+                                      $7::bool[], $8::real[], $9::real[])
+               as o (image, class, suggested, self_confidence, suggested_confidence, suspect,
+                     distance, deviation)
+           where exists (select from images i where i.id = o.image)
+             and exists (select from classes c where c.id = o.class)
+             and exists (select from classes c where c.id = o.suggested)"#,
+        job as CleaningJobId,
+        &images as &[ImageId],
+        &own as &[ClassId],
+        &suggested as &[ClassId],
+        &numbers(|learnt| learnt.self_confidence),
+        &numbers(|learnt| learnt.suggested_confidence),
+        &suspects,
+        &numbers(|learnt| learnt.distance),
+        &numbers(|learnt| learnt.deviation),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The accepted and flagged images of the job's dataset when it was planned, and their classes in label order.
+pub async fn members(
+    executor: impl PgExecutor<'_>,
+    job: CleaningJobId,
+) -> sqlx::Result<(Vec<ClassId>, Vec<Member>)> {
+    let rows = query!(
+        r#"select i.id as "id: ImageId", i.sha256 as "sha256: Sha256", i.quarantined,
+               i.class_id as "class: ClassId", i.dataset_id as "dataset: DatasetId"
+           from cleaning_jobs j join images i on i.dataset_id = j.dataset_id
+           join classes c on c.id = i.class_id
+           where j.id = $1 and i.state in ('accepted', 'flagged')
+             and i.created_at <= coalesce(j.planned_at, now())
+           order by c.position, c.id, i.sha256"#,
+        job as CleaningJobId,
+    )
+    .fetch_all(executor)
+    .await?;
+    let mut classes: Vec<ClassId> = Vec::new();
+    let mut members = Vec::with_capacity(rows.len());
+    for row in rows {
+        if classes.last() != Some(&row.class) {
+            classes.push(row.class);
+        }
+        members.push(Member {
+            position: members.len() as i32,
+            image: Some(row.id),
+            sha256: row.sha256,
+            label: classes.len() - 1,
+            split: Split::Train,
+            key: Key::of_image(row.dataset, row.sha256, row.quarantined),
+        });
+    }
+    Ok((classes, members))
+}
