@@ -6,7 +6,7 @@ use super::architecture::{Layer, Node};
 use super::network::Network;
 use crate::nn::batch_norm::Affine;
 use crate::nn::conv::{self, Filter, Kernel};
-use crate::nn::{convolution, dense, depthwise, elementwise, loss, pooling};
+use crate::nn::{convolution, dense, elementwise, loss, pooling};
 
 /// The weights of a node's layer in the form in which evaluation reads them.
 #[derive(Debug, Clone)]
@@ -138,7 +138,6 @@ impl Network {
                 let Prepared::Convolution(filter) = prepared else { unreachable!("made for it") };
                 convolution::forward(shape, x, filter, y, &mut state.convolution);
             }
-            Layer::Depthwise(shape) => depthwise::forward(shape, x, self.numbers(at, 0), y),
             Layer::BatchNorm { relu } => {
                 let Prepared::BatchNorm(affine) = prepared else { unreachable!("made for it") };
                 affine.apply(x, y, *relu);

@@ -78,6 +78,17 @@ impl Network {
         &mut self.variables
     }
 
+    /// Makes this the network for pictures of another size, with the same variables.
+    ///
+    /// # Panics
+    /// When the variables' shapes follow from the size, as where maps are flattened.
+    pub fn resize(&mut self, image_size: usize) {
+        self.architecture.image_size = image_size;
+        self.nodes = self.architecture.nodes();
+        let shapes = self.nodes.iter().flat_map(Node::variables).map(|spec| spec.shape);
+        assert!(shapes.eq(self.variables.iter().map(|v| v.shape.clone())), "shapes stay");
+    }
+
     /// What each variable is for, in layer order.
     pub fn roles(&self) -> &[Role] {
         &self.roles

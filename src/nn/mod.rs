@@ -10,7 +10,6 @@ pub mod batch_norm;
 pub mod conv;
 pub mod convolution;
 pub mod dense;
-pub mod depthwise;
 pub mod dropout;
 pub mod elementwise;
 pub mod gemm;

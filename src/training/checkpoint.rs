@@ -43,6 +43,8 @@ pub enum CheckpointError {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct State {
     pub(super) network: Network,
+    /// The moving average of the network, where the recipe asks for one.
+    pub(super) average: Option<Network>,
     pub(super) moments: Vec<Moments>,
     pub(super) epoch: u32,
     pub(super) step: u64,
@@ -58,13 +60,35 @@ fn config_sha256(setup: &Setup) -> String {
 fn parts<'a>(
     data: &'a [f32],
     moments: &'a Moments,
+    average: Option<&'a [f32]>,
     best: Option<&'a [f32]>,
 ) -> impl Iterator<Item = (&'static str, &'a [f32])> {
     let parts = [("w", data), ("m", &moments.first), ("v", &moments.second)];
-    parts.into_iter().chain(best.map(|best| ("b", best))).filter(|(_, data)| !data.is_empty())
+    let optional = [("a", average), ("b", best)].into_iter();
+    let optional = optional.filter_map(|(part, data)| Some((part, data?)));
+    parts.into_iter().chain(optional).filter(|(_, data)| !data.is_empty())
 }
 
 impl State {
+    /// The network that is evaluated, and in the end published.
+    pub(super) fn published(&self) -> &Network {
+        self.average.as_ref().unwrap_or(&self.network)
+    }
+
+    /// Lets the average, if there is one, follow the network after a step. It keeps less of itself
+    /// in the first steps, as TensorFlow's does, so that the random start is soon forgotten.
+    pub(super) fn follow(&mut self, decay: f64) {
+        let Some(average) = &mut self.average else { return };
+        let steps = self.step as f64;
+        let kept = decay.min((1.0 + steps) / (10.0 + steps)) as f32;
+        let variables = average.variables_mut().iter_mut().zip(self.network.variables());
+        for (average, variable) in variables {
+            for (average, value) in average.data.iter_mut().zip(&variable.data) {
+                *average += (1.0 - kept) * (value - *average);
+            }
+        }
+    }
+
     /// The bytes: the same for the same state.
     pub(super) fn save(&self, setup: &Setup) -> Vec<u8> {
         let header = Header {
@@ -76,11 +100,13 @@ impl State {
         };
         let document = serde_json::to_string(&header).expect("plain data serializes");
         let best = self.best.as_ref().and_then(|best| best.variables.as_ref());
+        let average = self.average.as_ref().map(Network::variables);
         let variables = self.network.variables().iter().zip(&self.moments).enumerate();
         let entries: Vec<_> = variables
             .flat_map(|(at, (variable, moments))| {
+                let average = average.map(|average| &average[at].data[..]);
                 let best = best.map(|best| &best[at][..]);
-                parts(&variable.data, moments, best).map(|(part, data)| Entry {
+                parts(&variable.data, moments, average, best).map(|(part, data)| Entry {
                     name: format!("{part}/{}", variable.name),
                     shape: &variable.shape,
                     data,
@@ -109,7 +135,8 @@ impl State {
         let mut expected = Vec::new();
         for (variable, moments) in self.network.variables().iter().zip(&self.moments) {
             let best = keeps_best.then_some(&variable.data[..]);
-            let parts = parts(&variable.data, moments, best);
+            let average = self.average.as_ref().map(|_| &variable.data[..]);
+            let parts = parts(&variable.data, moments, average, best);
             expected
                 .extend(parts.map(|(part, _)| {
                     (format!("{part}/{}", variable.name), variable.shape.clone())
@@ -118,12 +145,16 @@ impl State {
         let mut numbers = file.read(&expected)?.into_iter();
         let mut next = || numbers.next().expect("as many arrays were read");
         let mut best = Vec::new();
-        for (variable, moments) in self.network.variables_mut().iter_mut().zip(&mut self.moments) {
+        let variables = self.network.variables_mut().iter_mut().zip(&mut self.moments);
+        for (at, (variable, moments)) in variables.enumerate() {
             variable.data = next();
             for moment in [&mut moments.first, &mut moments.second] {
                 if !moment.is_empty() {
                     *moment = next();
                 }
+            }
+            if let Some(average) = &mut self.average {
+                average.variables_mut()[at].data = next();
             }
             best.extend(keeps_best.then(&mut next));
         }

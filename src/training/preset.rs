@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::augmentation::WrittenAugment;
 use super::objective::ClassWeights;
 use super::optimization::{Optimizer, OptimizerKind, Schedule, ScheduleKind};
 use super::recipe::{Augment, Kernels, Recipe};
@@ -24,7 +25,8 @@ pub enum Preset {
 }
 
 /// A small network of today: residual blocks with batch normalisation, the mean of each map
-/// instead of hidden layers, `AdamW` with a warm-up and a cosine, smoothed labels.
+/// instead of hidden layers, `AdamW` with a warm-up and a cosine, smoothed labels, the average of
+/// the weights; trained on small crops, mixed in pairs, and shown larger pictures afterwards.
 pub fn modern() -> Recipe {
     Recipe {
         family: Family::Residual,
@@ -33,15 +35,25 @@ pub fn modern() -> Recipe {
         dense: vec![],
         dropout: vec![0.2],
         image_size: 96,
-        epochs: 60,
+        train_size: Some(64),
+        epochs: 100,
         optimizer: Optimizer {
             kind: OptimizerKind::AdamW,
-            weight_decay: Some(0.05),
+            weight_decay: Some(0.1),
             ..Optimizer::default()
         },
         learning_rate: 0.002,
-        schedule: Schedule { kind: ScheduleKind::Cosine, warmup_epochs: 3, ..Schedule::default() },
+        schedule: Schedule { kind: ScheduleKind::Cosine, warmup_epochs: 5, ..Schedule::default() },
         label_smoothing: 0.1,
+        ema_decay: 0.995,
+        augment: Augment {
+            horizontal_flip: true,
+            rotation_degrees: 10.0,
+            brightness: 0.3,
+            random_crop: 0.25,
+            mixup: 0.5,
+            ..Augment::NONE
+        },
         ..Recipe::original()
     }
 }
@@ -89,6 +101,11 @@ pub struct Written {
     /// Rows and columns of the network's input.
     #[schema(minimum = 8, maximum = 512)]
     image_size: Option<u32>,
+    /// Rows and columns of the network's input while training, to which the changed pictures are
+    /// scaled; only where maps are averaged. `image_size` by default, and where that is written. Best
+    /// where the same power of two divides both, so that maps keep their place in the picture.
+    #[schema(minimum = 8, maximum = 512)]
+    train_size: Option<u32>,
     /// Passes over the training pictures.
     #[schema(minimum = 1, maximum = 10000)]
     epochs: Option<u32>,
@@ -107,10 +124,14 @@ pub struct Written {
     /// The probability that is spread over all classes alike.
     #[schema(minimum = 0, exclusive_maximum = 1)]
     label_smoothing: Option<f64>,
+    /// The network that is evaluated and published is the exponential moving average of those after
+    /// each step: what it keeps of itself in a step, or 0 for the network after the last step.
+    #[schema(minimum = 0, exclusive_maximum = 1)]
+    ema_decay: Option<f64>,
     /// When to end before the last epoch.
     early_stopping: Option<EarlyStopping>,
-    /// Random changes of the training pictures.
-    augment: Option<Augment>,
+    /// Random changes of the training pictures; what is left out of them is the preset's, too.
+    augment: Option<WrittenAugment>,
     /// Share of the training pictures that is trained on: the same ones for every seed, alike in each
     /// class, and those of a smaller share are among those of a larger one.
     #[schema(exclusive_minimum = 0, maximum = 1)]
@@ -128,6 +149,8 @@ impl From<Written> for Recipe {
         // A short run of a preset is no mistake of the one who wrote only the epochs.
         let warmup_epochs = base.schedule.warmup_epochs.min(epochs.saturating_sub(1));
         let schedule = Schedule { warmup_epochs, ..base.schedule };
+        // Nor is another size, or a network that has none of its own for training.
+        let keeps_size = written.image_size.is_none() && written.family.is_none();
         Self {
             family: written.family.unwrap_or(base.family),
             conv: written.conv.unwrap_or(base.conv),
@@ -136,6 +159,7 @@ impl From<Written> for Recipe {
             dense: written.dense.unwrap_or(base.dense),
             dropout: written.dropout.unwrap_or(base.dropout),
             image_size: written.image_size.unwrap_or(base.image_size),
+            train_size: written.train_size.or(base.train_size.filter(|_| keeps_size)),
             epochs,
             batch_size: written.batch_size.unwrap_or(base.batch_size),
             optimizer: written.optimizer.unwrap_or(base.optimizer),
@@ -143,8 +167,9 @@ impl From<Written> for Recipe {
             schedule: written.schedule.unwrap_or(schedule),
             class_weights: written.class_weights.unwrap_or(base.class_weights),
             label_smoothing: written.label_smoothing.unwrap_or(base.label_smoothing),
+            ema_decay: written.ema_decay.unwrap_or(base.ema_decay),
             early_stopping: written.early_stopping.or(base.early_stopping),
-            augment: written.augment.unwrap_or(base.augment),
+            augment: written.augment.map_or(base.augment, |augment| augment.over(base.augment)),
             train_fraction: written.train_fraction.unwrap_or(base.train_fraction),
         }
     }

@@ -44,6 +44,12 @@ pub struct Recipe {
     /// Rows and columns of the network's input.
     #[schema(minimum = 8, maximum = 512)]
     pub image_size: u32,
+    /// Rows and columns of the network's input while training, to which the changed pictures are
+    /// scaled; only where maps are averaged. `image_size` where it is not given. Best where the same
+    /// power of two divides both, so that maps keep their place in the picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 8, maximum = 512)]
+    pub train_size: Option<u32>,
     /// Passes over the training pictures.
     #[schema(minimum = 1, maximum = 10000)]
     pub epochs: u32,
@@ -62,6 +68,11 @@ pub struct Recipe {
     /// The probability that is spread over all classes alike.
     #[schema(minimum = 0, exclusive_maximum = 1)]
     pub label_smoothing: f64,
+    /// The network that is evaluated and published is the exponential moving average of those after
+    /// each step: what it keeps of itself in a step, or 0 for the network after the last step.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schema(minimum = 0, exclusive_maximum = 1)]
+    pub ema_decay: f64,
     /// When to end before the last epoch.
     #[schema(nullable)]
     pub early_stopping: Option<EarlyStopping>,
@@ -105,6 +116,7 @@ impl Recipe {
             dense: vec![64],
             dropout: vec![0.5],
             image_size: 150,
+            train_size: None,
             epochs: 20,
             batch_size: 32,
             optimizer: Optimizer::default(),
@@ -112,6 +124,7 @@ impl Recipe {
             schedule: Schedule::default(),
             class_weights: ClassWeights::default(),
             label_smoothing: 0.0,
+            ema_decay: 0.0,
             early_stopping: None,
             augment: Augment::default(),
             train_fraction: 1.0,
@@ -138,6 +151,11 @@ impl Recipe {
         }
     }
 
+    /// Rows and columns of the network's input while training.
+    pub fn training_size(&self) -> u32 {
+        self.train_size.unwrap_or(self.image_size)
+    }
+
     /// Checks every limit; the number of classes is the snapshot's: see [`Recipe::validate_for`].
     ///
     /// # Errors
@@ -157,6 +175,7 @@ impl Recipe {
     fn check(&self, outputs: usize, classes: Option<usize>) -> Result<(), Vec<FieldError>> {
         let architecture = self.architecture(outputs);
         let mut errors = architecture.check().err().unwrap_or_default();
+        self.check_train_size(&architecture, &mut errors);
         let mut require = |holds: bool, field: &str, message: &str| {
             if !holds {
                 errors.push(FieldError::new(field, message));
@@ -168,6 +187,8 @@ impl Recipe {
         require(rate > 0.0 && rate <= 1.0, "learning_rate", "must be above 0 and at most 1");
         let smoothing = (0.0..1.0).contains(&self.label_smoothing);
         require(smoothing, "label_smoothing", "must be at least 0 and less than 1");
+        let average = (0.0..1.0).contains(&self.ema_decay);
+        require(average, "ema_decay", "must be at least 0 and less than 1");
         let fraction = self.train_fraction > 0.0 && self.train_fraction <= 1.0;
         require(fraction, "train_fraction", "must be above 0 and at most 1");
         let once = !self.family.is_over_pretrained() || self.augment == Augment::NONE;
@@ -181,8 +202,9 @@ impl Recipe {
         }
         // A batch's pictures and feature maps are resident at once.
         if errors.is_empty() {
-            let numbers =
-                architecture.nodes().iter().map(|node| node.output.len() as u64).sum::<u64>();
+            let trained =
+                Architecture { image_size: self.training_size() as usize, ..architecture };
+            let numbers = trained.nodes().iter().map(|node| node.output.len() as u64).sum::<u64>();
             if numbers * u64::from(self.batch_size) > MAX_BATCH_NUMBERS {
                 let message = "too large for pictures and maps of this size";
                 errors.push(FieldError::new("batch_size", message));
@@ -190,6 +212,26 @@ impl Recipe {
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
+
+    /// Whether the same network can be trained at the size of training.
+    fn check_train_size(&self, architecture: &Architecture, errors: &mut Vec<FieldError>) {
+        let Some(size) = self.train_size else { return };
+        if self.family != Family::Residual {
+            let message = "only a residual network, which averages its maps, has it";
+            errors.push(FieldError::new("train_size", message));
+            return;
+        }
+        let trained = Architecture { image_size: size as usize, ..architecture.clone() };
+        let found = trained.check().err().unwrap_or_default();
+        let of_size = found.into_iter().filter(|error| error.field == "image_size");
+        errors.extend(of_size.map(|error| FieldError { field: "train_size".to_owned(), ..error }));
+    }
+}
+
+/// Whether a recipe is written as before there was such a field.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// Bounds the feature maps of a batch to four gigabytes, and their gradients to as much.
@@ -222,6 +264,10 @@ mod tests {
         let recipe = read(r#"{"preset": "modern", "epochs": 7, "kernel": 3}"#);
         assert_eq!(recipe, Recipe { epochs: 7, ..modern() });
         assert_eq!(modern().validate(), Ok(()));
+        let small = read(r#"{"preset": "modern", "image_size": 64}"#);
+        assert_eq!((small.validate(), small.training_size()), (Ok(()), 64));
+        let unmixed = read(r#"{"preset": "modern", "augment": {"mixup": 0}}"#);
+        assert_eq!(unmixed.augment, Augment { mixup: 0.0, ..modern().augment });
         let short = read(r#"{"preset": "modern", "epochs": 1}"#);
         assert_eq!((short.validate(), short.schedule.warmup_epochs), (Ok(()), 0));
         assert_eq!(read(r#"{"preset": "mobilenet_v4_small"}"#).validate(), Ok(()));
@@ -250,8 +296,16 @@ mod tests {
             assert_eq!(refused(rate), ["learning_rate"]);
         }
         assert_eq!(refused(|r| r.learning_rate = 1e9), ["learning_rate"]);
+        assert_eq!(refused(|r| r.ema_decay = 1.0), ["ema_decay"]);
+        assert_eq!(refused(|r| r.ema_decay = f64::NAN), ["ema_decay"]);
         assert_eq!(refused(|r| r.image_size = 20), ["image_size"]);
         assert_eq!(refused(|r| r.image_size = 0), ["image_size"]);
+        assert_eq!(refused(|r| r.train_size = Some(96)), ["train_size"]);
+        for size in [0, 7, 513] {
+            let modern = Recipe { train_size: Some(size), ..modern() };
+            let errors = modern.validate().unwrap_err();
+            assert_eq!((errors.len(), &*errors[0].field), (1, "train_size"));
+        }
         let wide = |r: &mut Recipe| (r.batch_size, r.image_size) = (1024, 512);
         assert_eq!(refused(wide), ["batch_size"]);
         assert_eq!(refused(|r| r.conv = vec![]), ["conv"]);

@@ -3,7 +3,6 @@
 use crate::nn::conv::ConvShape;
 use crate::nn::convolution::ConvolutionShape;
 use crate::nn::dense::DenseShape;
-use crate::nn::depthwise::DepthwiseShape;
 use crate::nn::pooling::PoolShape;
 
 /// The size of what a layer gives for one picture: `[height, width, maps]`.
@@ -59,8 +58,6 @@ pub enum Layer {
         /// Whether a bias is added; without one, a batch normalisation follows.
         bias: bool,
     },
-    /// A 3×3 convolution of each map by itself, without bias.
-    Depthwise(DepthwiseShape),
     /// Batch normalisation over pictures and pixels, with scale and shift per map.
     BatchNorm {
         /// Whether a `ReLU` follows.

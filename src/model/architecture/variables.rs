@@ -79,9 +79,6 @@ impl Node {
                 specs.extend(with_bias.then(|| bias(shape.output_maps)));
                 specs
             }
-            Layer::Depthwise(shape) => {
-                vec![weight(9, shape.maps, Fan { inputs: 9, outputs: 9 })]
-            }
             Layer::BatchNorm { .. } => {
                 let maps = vec![self.output.maps];
                 vec![

@@ -102,7 +102,6 @@ impl Workspace {
         let from = pass.network.nodes[node.inputs[0]].output;
         match &node.layer {
             Layer::BatchNorm { relu } => self.batch_norm(pass, *relu, dy, dx),
-            Layer::Depthwise(shape) => self.depthwise(pass, shape, dy, dx),
             Layer::Relu => {
                 elementwise::relu_backward(pass.value(&self.values, pass.at), dy, dx);
             }

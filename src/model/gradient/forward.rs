@@ -7,7 +7,7 @@ use super::super::network::Network;
 use super::{Kept, Position, Workspace, mask_rows};
 use crate::nn::batch_norm::{Affine, statistics};
 use crate::nn::conv::{self, Filter, Kernel};
-use crate::nn::{CHUNK, convolution, dense, depthwise, elementwise, pooling};
+use crate::nn::{CHUNK, convolution, dense, elementwise, pooling};
 
 impl Workspace {
     /// Computes the result of node `at` for the batch.
@@ -54,11 +54,6 @@ impl Workspace {
                 groups.zip(scratches).for_each(|((x, y), scratch)| {
                     convolution::forward(shape, x, &filter, y, &mut scratch.convolution);
                 });
-            }
-            Layer::Depthwise(shape) => {
-                let weights = network.numbers(at, 0);
-                let pictures = x.par_chunks_exact(from_len).zip(y.par_chunks_exact_mut(len));
-                pictures.for_each(|(x, y)| depthwise::forward(shape, x, weights, y));
             }
             Layer::BatchNorm { relu } => {
                 let found = statistics(x, output.maps, len);

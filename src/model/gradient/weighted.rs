@@ -6,7 +6,6 @@ use super::{Kept, Workspace};
 use crate::nn::conv::{self, ConvShape};
 use crate::nn::convolution::{self, ConvolutionShape};
 use crate::nn::dense::{self, DenseShape};
-use crate::nn::depthwise::{self, DepthwiseShape};
 use crate::nn::{CHUNK, batch_norm};
 
 impl Workspace {
@@ -63,25 +62,6 @@ impl Workspace {
             };
             let into = convolution::Gradients { weights: dw, bias: bias.then_some(db), input };
             convolution::backward(shape, incoming, into, &mut scratch.convolution);
-        });
-    }
-
-    pub(super) fn depthwise(
-        &mut self,
-        pass: Pass<'_>,
-        shape: &DepthwiseShape,
-        dy: &[f32],
-        dx: &mut [f32],
-    ) {
-        let x = pass.value(&self.values, pass.node().inputs[0]);
-        let weights = pass.network.numbers(pass.at, 0);
-        let (from, to) = (shape.input_len(), shape.output_len());
-        let targets = parts(Some(dx), pass.count, from);
-        let totals = &mut self.gradients[pass.network.range(pass.at)];
-        self.partials.sum(targets, totals, |index, dx, dw, _| {
-            let incoming = (&x[index * from..][..from], weights, &dy[index * to..][..to]);
-            let dx = dx.expect("the input's gradient is wanted");
-            depthwise::backward(shape, incoming, (dw, dx));
         });
     }
 

@@ -57,7 +57,6 @@ pub(super) fn layouts(architecture: &Architecture) -> Vec<Layout> {
         _ if spec.shape.len() == 1 => Layout::same(spec),
         Layer::ConvPool(shape) => Layout::kernel(spec, 3, shape.input_maps),
         Layer::Convolution { shape, .. } => Layout::kernel(spec, shape.kernel, shape.input_maps),
-        Layer::Depthwise(_) => Layout::kernel(spec, 3, 1),
         _ => Layout::same(spec),
     };
     let nodes = architecture.nodes();
@@ -134,11 +133,6 @@ impl Writer {
                     padding: shape.padding,
                     group: 1,
                 };
-                self.convolution(node, &operands, window)
-            }
-            Layer::Depthwise(shape) => {
-                let window =
-                    Window { size: 3, stride: shape.stride, padding: 1, group: shape.maps };
                 self.convolution(node, &operands, window)
             }
             Layer::BatchNorm { relu } => {

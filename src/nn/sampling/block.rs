@@ -5,7 +5,10 @@ use super::{BLOCK, Border, Sampling};
 /// Neighbouring output pixels of one row.
 pub(super) struct Block {
     sampling: Sampling,
+    /// Rows and columns of the input.
     size: usize,
+    /// Rows and columns of the output.
+    shown: usize,
     /// Byte of the upper left of the four neighbours.
     pub(super) upper: [u32; BLOCK],
     /// Byte of the lower left of the four neighbours.
@@ -20,10 +23,11 @@ pub(super) struct Block {
 }
 
 impl Block {
-    pub(super) fn new(size: usize, sampling: &Sampling) -> Self {
+    pub(super) fn new((size, shown): (usize, usize), sampling: &Sampling) -> Self {
         Self {
             sampling: *sampling,
             size,
+            shown,
             upper: [0; BLOCK],
             lower: [0; BLOCK],
             right: [0.0; BLOCK],
@@ -78,14 +82,14 @@ impl Block {
     #[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
     #[inline(always)]
     fn place_of(&self, row: usize, column: usize) -> impl Fn(usize) -> (f32, f32) + use<> {
-        let centre = self.size as f32 / 2.0 - 0.5;
+        let (centre, from) = (self.size as f32 / 2.0 - 0.5, self.shown as f32 / 2.0 - 0.5);
         let map = self.sampling.map;
-        let down = row as f32 - centre;
+        let down = row as f32 - from;
         let (row_start, column_start) = (map.row[0] * down, map.column[0] * down);
         let (row_end, column_end) = (centre + map.row[2], centre + map.column[2]);
         let column = column as i32;
         move |i| {
-            let sideways = (column + i as i32) as f32 - centre;
+            let sideways = (column + i as i32) as f32 - from;
             let row = row_start + map.row[1] * sideways + row_end;
             (row, column_start + map.column[1] * sideways + column_end)
         }

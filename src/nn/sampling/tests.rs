@@ -64,6 +64,32 @@ fn every_body_gives_the_bits_of_the_plain_one() {
 }
 
 #[test]
+fn a_picture_shown_at_another_size_is_seen_through_the_same_map() {
+    let picture = picture(40);
+    for isa in [Isa::Portable, Isa::detect()] {
+        let (mut small, mut half) = (vec![9.0; 20 * 20 * 3], vec![9.0; picture.len()]);
+        let map = Affine::scale(2.0, 2.0);
+        sample_on(
+            isa,
+            (&picture, 40),
+            &Sampling { map, border: Border::Nearest, gain: 1.0 },
+            &mut small,
+        );
+        // Shown in full size at half the scale, it stands in the middle.
+        sample_on(
+            isa,
+            (&picture, 40),
+            &Sampling { map, border: Border::Wrap, gain: 1.0 },
+            &mut half,
+        );
+        for row in 0..20 {
+            let middle = &half[((row + 10) * 40 + 10) * 3..][..60];
+            assert_eq!(bits(&small[row * 60..][..60]), bits(middle), "{row}");
+        }
+    }
+}
+
+#[test]
 fn every_border_gives_the_same_bits_on_every_instruction_set() {
     for border in [Border::Constant(77.0), Border::Reflect, Border::Wrap] {
         for size in [1, 5, 70] {

@@ -12,7 +12,7 @@
 use super::crop::Window;
 use super::settings::Augment;
 use crate::nn::rng::{Purpose, Stream};
-use crate::nn::sampling::{Affine, Border, Sampling, sample};
+use crate::nn::sampling::{Affine, Border, Sampling, sample, side};
 
 /// One drawn change.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -85,12 +85,15 @@ impl Change {
         }
     }
 
-    /// Writes `picture [size, size, 3]`, changed, as numbers in 0..1.
+    /// Writes `picture [size, size, 3]`, changed and scaled to the target's size, as numbers in
+    /// 0..1.
     ///
     /// # Panics
-    /// When a length is not `size × size × 3`.
+    /// When the picture's length is not `size × size × 3` or the target's is no square's.
     pub fn apply(&self, picture: &[u8], size: usize, target: &mut [f32]) {
-        let sampling = Sampling { map: self.map(size), border: self.border, gain: self.brightness };
+        let scale = size as f32 / side(target) as f32;
+        let map = self.map(size).after(Affine::scale(scale, scale));
+        let sampling = Sampling { map, border: self.border, gain: self.brightness };
         sample(picture, size, &sampling, target);
     }
 

@@ -5,12 +5,14 @@ mod crop;
 mod mixup;
 mod settings;
 mod sheet;
+mod written;
 
 pub use change::Change;
 pub use crop::Window;
 pub use mixup::{Mixup, mix};
 pub use settings::{Augment, Fill};
 pub use sheet::sheet;
+pub use written::WrittenAugment;
 
 #[cfg(test)]
 mod agreement;

@@ -36,6 +36,15 @@ fn flips_mirror_columns_and_rows() {
 }
 
 #[test]
+fn a_picture_is_scaled_to_the_size_of_the_target() {
+    let mut target = vec![9.0; 3 * 3 * 3];
+    Change { horizontal_flip: true, ..Change::NONE }.apply(&grid(6), 6, &mut target);
+    // Each pixel shows the middle of two by two.
+    near((target[0] * 255.0, target[1] * 255.0), (0.5, 4.5));
+    near((target[24] * 255.0, target[25] * 255.0), (4.5, 0.5));
+}
+
+#[test]
 fn zoom_above_one_shrinks_about_the_centre_and_repeats_the_border() {
     let zoomed = sources(Change { zoom: (1.5, 1.0), ..Change::NONE }, 5);
     near(zoomed[12], (2.0, 2.0));

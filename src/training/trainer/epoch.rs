@@ -28,6 +28,8 @@ struct Batch {
 /// Where an epoch's batches come from.
 struct Source<'a> {
     set: &'a ImageSet,
+    /// Rows and columns of what the network is given.
+    shown: usize,
     augment: Augment,
     seed: u64,
     epoch: u64,
@@ -45,11 +47,13 @@ impl Source<'_> {
 
     /// Makes the epoch's batch number `number` of these examples.
     fn fill(&self, batch: &mut Batch, number: usize, examples: &[u32]) {
-        let (size, length) = (self.set.size(), self.set.input_len());
+        let size = self.set.size();
+        let as_they_are = self.augment == Augment::NONE && self.shown == size;
+        let length = if as_they_are { self.set.input_len() } else { self.shown * self.shown * 3 };
         batch.pixels.resize(examples.len() * length, 0.0);
         let pictures = batch.pixels.par_chunks_exact_mut(length).zip(examples);
         pictures.for_each(|(target, index)| {
-            if self.augment == Augment::NONE {
+            if as_they_are {
                 self.set.fill(*index as usize, target);
             } else {
                 let change = Change::draw(&self.augment, self.seed, self.epoch, u64::from(*index));
@@ -77,7 +81,7 @@ impl Trainer {
         let epoch = self.state.epoch + 1;
         self.inside_epoch = true;
         let (correct, rate) = self.run_batches(train, observer)?;
-        let evaluate = |set| Evaluation::of(&self.state.network, set);
+        let evaluate = |set| Evaluation::of(self.network(), set);
         let (trained, tested) = (evaluate(train), evaluate(test));
         let mut weights = self.state.network.variables().iter().flat_map(|v| &v.data);
         let finite = trained.loss.is_finite() && tested.loss.is_finite();
@@ -99,9 +103,20 @@ impl Trainer {
         Ok((summary, (trained, tested)))
     }
 
-    /// All batches of the next epoch; gives the number of right answers on the way and the
-    /// last learning rate.
+    /// All batches of the next epoch, at the size of training; gives the number of right answers on
+    /// the way and the last learning rate.
     fn run_batches(
+        &mut self,
+        train: &ImageSet,
+        observer: &mut dyn Observer,
+    ) -> Result<(usize, f64), TrainingError> {
+        self.state.network.resize(self.setup.recipe.training_size() as usize);
+        let result = self.run_batches_at_size(train, observer);
+        self.state.network.resize(self.setup.recipe.image_size as usize);
+        result
+    }
+
+    fn run_batches_at_size(
         &mut self,
         train: &ImageSet,
         observer: &mut dyn Observer,
@@ -110,12 +125,20 @@ impl Trainer {
         let recipe = &self.setup.recipe;
         let (epochs, size) = (recipe.epochs, recipe.batch_size as usize);
         let (augment, seed) = (recipe.augment, self.setup.seed);
+        let shown = recipe.training_size() as usize;
         let classes = self.setup.classes;
         let objective =
             Objective::new(classes, recipe.label_smoothing, &recipe.class_weights, train.labels());
         let (schedule, base) = (recipe.schedule, recipe.learning_rate);
-        let source =
-            Source { set: train, augment, seed, epoch: u64::from(epoch), classes, objective };
+        let source = Source {
+            set: train,
+            shown,
+            augment,
+            seed,
+            epoch: u64::from(epoch),
+            classes,
+            objective,
+        };
         let order = source.order();
         let parts: Vec<&[u32]> = order.chunks(size).collect();
         let (mut current, mut next) = (Batch::default(), Batch::default());
@@ -166,6 +189,7 @@ impl Trainer {
                     }
                 }
             }
+            state.follow(self.setup.recipe.ema_decay);
         }
         result
     }

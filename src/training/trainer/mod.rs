@@ -167,14 +167,17 @@ impl Trainer {
             Family::Plain | Family::MobilenetV4Small => Initializer::GlorotUniform,
             Family::Residual => Initializer::HeUniform,
         };
-        let network = Network::new(&architecture, initializer, setup.seed);
+        let mut network = Network::new(&architecture, initializer, setup.seed);
         let rule = setup.recipe.optimizer.rule();
         let moments = network.variables().iter().zip(network.roles()).map(|(variable, role)| {
             if role.is_trained() { rule.moments(variable.data.len()) } else { Moments::default() }
         });
         let moments = moments.collect();
+        network.resize(setup.recipe.training_size() as usize);
         let workspace = Workspace::new(&network, setup.recipe.batch_size as usize);
-        let state = State { network, moments, epoch: 0, step: 0, best: None };
+        network.resize(setup.recipe.image_size as usize);
+        let average = (setup.recipe.ema_decay > 0.0).then(|| network.clone());
+        let state = State { network, average, moments, epoch: 0, step: 0, best: None };
         Ok(Self { setup, state, workspace, inside_epoch: false })
     }
 
@@ -198,14 +201,14 @@ impl Trainer {
         self.state.epoch
     }
 
-    /// The network as it stands.
+    /// The network as it stands: the average, where the recipe asks for one.
     pub fn network(&self) -> &Network {
-        &self.state.network
+        self.state.published()
     }
 
     /// Gives up the network, to be bundled.
     pub fn into_network(self) -> Network {
-        self.state.network
+        self.state.average.unwrap_or(self.state.network)
     }
 
     /// Trains the epochs that are left and evaluates.
@@ -236,7 +239,7 @@ impl Trainer {
         }
         let best_epoch = self.restore();
         let last = last.filter(|_| best_epoch == self.state.epoch);
-        let evaluate = |set| Evaluation::of(&self.state.network, set);
+        let evaluate = |set| Evaluation::of(self.network(), set);
         let (train, test) = last.unwrap_or_else(|| (evaluate(train), evaluate(test)));
         let stopped_early = self.state.epoch < self.setup.recipe.epochs;
         Ok(Outcome { epochs, train, test, best_epoch, stopped_early })
@@ -254,7 +257,7 @@ impl Trainer {
         let Some(stopping) = self.setup.recipe.early_stopping else { return };
         let best = self.state.best.as_ref();
         if best.is_none_or(|best| best.beaten_by(loss, stopping.min_delta)) {
-            let data = || self.state.network.variables().iter().map(|v| v.data.clone()).collect();
+            let data = || self.network().variables().iter().map(|v| v.data.clone()).collect();
             let variables = stopping.restore_best.then(data);
             self.state.best = Some(Best { epoch: self.state.epoch, loss, variables });
         }
@@ -263,7 +266,8 @@ impl Trainer {
     /// Puts the best epoch's weights back, where the recipe asks for it; gives the epoch whose
     /// weights the network then has.
     fn restore(&mut self) -> u32 {
-        let State { network, best, epoch, .. } = &mut self.state;
+        let State { network, average, best, epoch, .. } = &mut self.state;
+        let network = average.as_mut().unwrap_or(network);
         let Some(Best { epoch: best_epoch, variables: Some(variables), .. }) = best else {
             return *epoch;
         };

@@ -123,7 +123,7 @@ fn a_resumed_run_ends_in_the_same_bits_as_an_undisturbed_one_on_any_threads() {
 fn residual() -> Setup {
     let text = r#"{"preset": "modern", "conv": [4, 6], "image_size": 12, "epochs": 4, "batch_size": 7,
         "schedule": {"kind": "cosine", "warmup_epochs": 1}, "class_weights": "balanced",
-        "early_stopping": {"patience": 2}}"#;
+        "ema_decay": 0.9, "early_stopping": {"patience": 2}}"#;
     Setup { recipe: serde_json::from_str(text).unwrap(), ..setup() }
 }
 
@@ -153,6 +153,65 @@ fn batch_norm_optimizer_and_best_weights_survive_a_checkpoint_on_any_threads() {
             assert!(undisturbed == resumed, "{optimizer}, {threads} threads");
         }
     }
+}
+
+#[test]
+fn a_network_trained_at_another_size_is_published_and_resumed_at_its_own() {
+    let (train, test) = (halves_of(16, 30, 1), halves_of(16, 10, 2));
+    for train_size in [12, 20] {
+        let setup = || {
+            let mut setup = residual();
+            (setup.recipe.image_size, setup.recipe.train_size) = (16, Some(train_size));
+            setup.recipe.early_stopping = None;
+            setup
+        };
+        let mut whole = Trainer::new(setup()).unwrap();
+        let outcome = whole.run(&train, &test, &mut ()).unwrap();
+        assert_eq!(whole.network().architecture().image_size, 16);
+        assert_eq!(Evaluation::of(whole.network(), &test), outcome.test);
+        let mut stop = Stop { after_epoch: Some(2), ..Stop::default() };
+        Trainer::new(setup()).unwrap().run(&train, &test, &mut stop).unwrap_err();
+        let mut second = Trainer::resume(setup(), &stop.checkpoint.unwrap()).unwrap();
+        assert_eq!(second.run(&train, &test, &mut ()).unwrap().test, outcome.test);
+        let mut same = Trainer::new(Setup {
+            recipe: Recipe { train_size: None, ..setup().recipe },
+            ..setup()
+        })
+        .unwrap();
+        same.run(&train, &test, &mut ()).unwrap();
+        assert_ne!(weights_digest(&same), weights_digest(&whole));
+    }
+}
+
+/// Keeps the first weight after each epoch.
+struct Path(Vec<f32>);
+
+impl Observer for Path {
+    fn epoch(&mut self, _: &EpochSummary, trainer: &Trainer) -> ControlFlow<()> {
+        self.0.push(trainer.state.network.variables()[0].data[0]);
+        ControlFlow::Continue(())
+    }
+}
+
+#[test]
+fn the_average_of_the_weights_is_evaluated_and_published() {
+    let (train, test) = (halves(30, 1), halves(10, 2));
+    let mut setup = residual();
+    // One step in each epoch.
+    (setup.recipe.early_stopping, setup.recipe.batch_size) = (None, 30);
+    setup.recipe.ema_decay = 0.2;
+    let mut trainer = Trainer::new(setup).unwrap();
+    let mut average = trainer.network().variables()[0].data[0];
+    let mut path = Path(Vec::new());
+    let outcome = trainer.run(&train, &test, &mut path).unwrap();
+    for (step, weight) in path.0.iter().enumerate() {
+        let kept = if step == 0 { 2.0 / 11.0 } else { 0.2 };
+        average += (1.0 - kept) * (weight - average);
+    }
+    let published = trainer.into_network();
+    assert!((published.variables()[0].data[0] - average).abs() < 1e-6);
+    assert_ne!(path.0.last(), published.variables()[0].data.first());
+    assert_eq!(Evaluation::of(&published, &test), outcome.test);
 }
 
 #[test]
