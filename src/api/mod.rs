@@ -8,6 +8,7 @@ mod classify;
 mod cleaning_jobs;
 mod creation;
 mod datasets;
+mod duplicates;
 mod experiments;
 mod extract;
 mod health;
@@ -91,6 +92,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(import_jobs::routes())
         .merge(scrape_jobs::routes())
         .merge(cleaning_jobs::routes())
+        .merge(duplicates::routes())
         .merge(images::routes())
         .merge(reviews::routes())
         .merge(snapshots::routes())

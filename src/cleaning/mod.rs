@@ -1,6 +1,7 @@
 //! Cleaning: jobs that judge the images of a dataset, their verdicts, the quarantine and the reviews.
 
 pub mod checks;
+pub mod duplicates;
 mod halt;
 pub mod job;
 mod labeller;
@@ -18,6 +19,7 @@ mod tally;
 pub mod verdict;
 mod weighing;
 
+pub use duplicates::Keeper;
 pub use halt::Halt;
 pub use job::{CleaningJob, JobFilter, NewJob};
 pub use labeller::{Labeller, Terms, Unlabelled};
@@ -58,7 +60,7 @@ pub async fn record(
     if !job.dry_run {
         state::lock(connection, &[job.dataset_id]).await?;
         for judged in &mut judged {
-            refresh(connection, job.dataset_id, judged).await?;
+            refresh(connection, job, judged).await?;
         }
     }
     let mut tally = Tally::default();
@@ -87,13 +89,15 @@ pub async fn record(
 /// Decides anew on a duplicate now that no state can change any more: its keeper may have been rejected since.
 async fn refresh(
     connection: &mut PgConnection,
-    dataset: DatasetId,
+    job: &CleaningJob,
     judged: &mut Judged,
 ) -> sqlx::Result<()> {
+    let (dataset, keeper) = (job.dataset_id, job.keeper);
     for (check, finding) in &mut judged.findings {
         if *check == checks::NEAR_DUPLICATE && finding.outcome == Outcome::Flagged {
-            let cluster = checks::cluster(&mut *connection, dataset, judged.sha256).await?;
-            *finding = checks::judge_duplicate(judged.image, &cluster);
+            let cluster =
+                duplicates::cluster(&mut *connection, dataset, judged.sha256, keeper).await?;
+            *finding = checks::judge_duplicate(judged.image, &cluster, keeper);
         }
     }
     Ok(())

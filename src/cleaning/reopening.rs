@@ -1,11 +1,12 @@
-//! Near-duplicates decided anew, when an image that takes part in the decision is rejected, deleted or comes back.
+//! Near-duplicates decided anew, when an image that takes part in the decision is rejected, deleted, reclassed or back.
 
 use std::collections::{BTreeMap, HashSet};
 
 use sqlx::{PgConnection, query_as};
 
+use super::duplicates::Keeper;
 use super::verdict::{self, NewVerdict, Verdict};
-use super::{checks, state};
+use super::{checks, duplicates, state};
 use crate::db::{DatasetId, ImageId, Sha256};
 
 struct Seed {
@@ -14,14 +15,17 @@ struct Seed {
     sha256: Sha256,
 }
 
-/// Decides anew which of the images that look like one of `images` is kept, in the transaction that rejected, deleted
-/// or brought them back. New verdicts are appended under the job of the old ones; states and files follow.
+/// Decides anew which of the images that look like one of `images` is kept, in the transaction that rejected, deleted,
+/// reclassed or brought them back. New verdicts are appended under the job of the old ones; states and files follow.
 pub async fn reopen(connection: &mut PgConnection, images: &[ImageId]) -> sqlx::Result<()> {
     let mut verdicts: BTreeMap<DatasetId, Vec<NewVerdict>> = BTreeMap::new();
     let mut settled = HashSet::new();
     for seed in seeds(connection, images).await? {
-        let around = checks::cluster(&mut *connection, seed.dataset, seed.sha256).await?;
-        let around: Vec<ImageId> = around.iter().map(|member| member.id).collect();
+        let (dataset, sha256) = (seed.dataset, seed.sha256);
+        // Which images it is about does not depend on the rule.
+        let around =
+            duplicates::cluster(&mut *connection, dataset, sha256, Keeper::default()).await?;
+        let around: Vec<ImageId> = around.iter().map(|member| member.image_id).collect();
         for old in deciding(connection, &around).await? {
             if settled.insert(old.image_id) {
                 let new = anew(connection, &seed, &old).await?;
@@ -73,9 +77,11 @@ async fn anew(
     } else {
         sha256(connection, old.image_id).await?
     };
-    let cluster = checks::cluster(&mut *connection, seed.dataset, sha256).await?;
-    let finding = checks::judge_duplicate(old.image_id, &cluster);
+    let rule = duplicates::rule_of(&mut *connection, old.job_id).await?;
+    let cluster = duplicates::cluster(&mut *connection, seed.dataset, sha256, rule).await?;
+    let finding = checks::judge_duplicate(old.image_id, &cluster, rule);
     let same = finding.outcome == old.outcome
+        && finding.code == old.code
         && finding.evidence.get("keeper") == old.evidence.get("keeper");
     Ok((!same).then(|| NewVerdict {
         job: old.job_id,

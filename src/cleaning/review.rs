@@ -60,6 +60,8 @@ pub struct Reviewed {
     pub dataset: DatasetId,
     /// Its state.
     pub state: ImageState,
+    /// Its class.
+    pub class: ClassId,
 }
 
 /// Those of the images that exist, in the order of their ids.
@@ -70,7 +72,7 @@ pub async fn images(
     query_as!(
         Reviewed,
         r#"select id as "id: ImageId", dataset_id as "dataset: DatasetId",
-               state as "state: ImageState"
+               state as "state: ImageState", class_id as "class: ClassId"
            from images where id = any($1) order by id"#,
         images as &[ImageId],
     )
@@ -147,7 +149,7 @@ async fn follow(connection: &mut PgConnection, before: &[Reviewed]) -> sqlx::Res
     let changed: Vec<ImageId> = before
         .iter()
         .zip(&after)
-        .filter(|(before, after)| rejected(before) != rejected(after))
+        .filter(|(old, new)| rejected(old) != rejected(new) || old.class != new.class)
         .map(|(image, _)| image.id)
         .collect();
     reopen(connection, &changed).await

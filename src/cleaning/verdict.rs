@@ -36,8 +36,10 @@ pub struct Verdict {
     pub check: String,
     /// What it said.
     pub outcome: Outcome,
-    /// Code behind `unscannable`.
+    /// Code behind `unscannable`, and `label_conflict` of duplicates under several classes.
     pub code: Option<String>,
+    /// 0 = most suspicious, 1 = nothing to see; null where the check has no score.
+    pub score: Option<f32>,
     /// The verdict in words.
     pub reason: String,
     /// The verdict in data: matched tags, reference, distances, label model version.
@@ -56,8 +58,10 @@ pub struct Verdict {
 pub struct Finding {
     /// What it says.
     pub outcome: Outcome,
-    /// Code behind `unscannable`.
+    /// Code behind `unscannable`, and of a label conflict.
     pub code: Option<String>,
+    /// 0 = most suspicious, 1 = nothing to see; none where the check has no score.
+    pub score: Option<f64>,
     /// In words.
     pub reason: String,
     /// In data.
@@ -66,7 +70,7 @@ pub struct Finding {
 
 impl Finding {
     fn new(outcome: Outcome, reason: impl Into<String>, evidence: Value) -> Self {
-        Self { outcome, code: None, reason: reason.into(), evidence }
+        Self { outcome, code: None, score: None, reason: reason.into(), evidence }
     }
 
     /// Nothing against the image.
@@ -79,13 +83,22 @@ impl Finding {
         Self::new(Outcome::Flagged, reason, evidence)
     }
 
+    /// The same with a score.
+    #[must_use]
+    pub fn with_score(self, score: f64) -> Self {
+        Self { score: Some(score), ..self }
+    }
+
+    /// The same with a code.
+    #[must_use]
+    pub fn with_code(self, code: &str) -> Self {
+        Self { code: Some(code.to_owned()), ..self }
+    }
+
     /// The check could not be made.
     pub fn unscannable(code: &str, reason: impl Into<String>) -> Self {
-        let code = Some(code.to_owned());
-        Self {
-            code,
-            ..Self::new(Outcome::Unscannable, reason, Value::Object(serde_json::Map::new()))
-        }
+        let nothing = Value::Object(serde_json::Map::new());
+        Self::new(Outcome::Unscannable, reason, nothing).with_code(code)
     }
 }
 
@@ -118,13 +131,16 @@ pub(super) async fn insert(
     let codes: Vec<Option<String>> = verdicts.iter().map(|v| v.finding.code.clone()).collect();
     let reasons: Vec<String> = verdicts.iter().map(|v| v.finding.reason.clone()).collect();
     let evidence: Vec<Value> = verdicts.iter().map(|v| v.finding.evidence.clone()).collect();
+    let scores: Vec<Option<f32>> =
+        verdicts.iter().map(|v| v.finding.score.map(|score| score as f32)).collect();
     let dry_runs: Vec<bool> = verdicts.iter().map(|v| v.dry_run).collect();
     let reopened: Vec<bool> = verdicts.iter().map(|v| v.reopened).collect();
     query!(
         r#"insert into verdicts
-               (job_id, image_id, "check", outcome, code, reason, evidence, dry_run, reopened)
+               (job_id, image_id, "check", outcome, code, reason, evidence, dry_run, reopened, score)
            select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::verdict_outcome[],
-                                $5::text[], $6::text[], $7::jsonb[], $8::bool[], $9::bool[])"#,
+                                $5::text[], $6::text[], $7::jsonb[], $8::bool[], $9::bool[],
+                                $10::real[])"#,
         &jobs as &[CleaningJobId],
         &images as &[ImageId],
         &checks,
@@ -134,6 +150,7 @@ pub(super) async fn insert(
         &evidence,
         &dry_runs,
         &reopened,
+        &scores as &[Option<f32>],
     )
     .execute(executor)
     .await?;
@@ -161,8 +178,8 @@ pub async fn list(
     query_as!(
         Verdict,
         r#"select id as "id: VerdictId", job_id as "job_id: CleaningJobId",
-               image_id as "image_id: ImageId", "check", outcome as "outcome: Outcome", code, reason,
-               evidence, dry_run, reopened, created_at
+               image_id as "image_id: ImageId", "check", outcome as "outcome: Outcome", code, score,
+               reason, evidence, dry_run, reopened, created_at
            from verdicts
            where job_id = $1 and ($2::text is null or "check" = $2)
              and ($3::verdict_outcome is null or outcome = $3) and ($4::uuid is null or id < $4)
@@ -187,8 +204,8 @@ pub async fn newest(
         Verdict,
         r#"select distinct on (v.image_id, v."check") v.id as "id: VerdictId",
                v.job_id as "job_id: CleaningJobId", v.image_id as "image_id: ImageId", v."check",
-               v.outcome as "outcome: Outcome", v.code, v.reason, v.evidence, v.dry_run,
-               v.reopened, v.created_at
+               v.outcome as "outcome: Outcome", v.code, v.score, v.reason, v.evidence,
+               v.dry_run, v.reopened, v.created_at
            from verdicts v
            where v.image_id = any($1) and not v.dry_run and v.outcome <> 'withdrawn'
              and not exists (

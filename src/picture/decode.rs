@@ -7,7 +7,7 @@ use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, RgbImage};
 
-use super::{Format, Rejection, jpeg, resize};
+use super::{Format, Rejection, Scores, jpeg, resize};
 
 /// What a picture may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +94,8 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, Rejection> {
 pub(super) struct Preview {
     pub(super) header: Header,
     pub(super) pixels: RgbImage,
+    /// Of the picture at its full size; `None` where not all of its pixels were decoded.
+    pub(super) scores: Option<Scores>,
 }
 
 /// Decodes `bytes` and shrinks them so that the longest side is at most `side`; never enlarges.
@@ -101,8 +103,12 @@ pub(super) fn preview(bytes: &[u8], limits: &Limits, side: u32) -> Result<Previe
     let source = Source::open(bytes, limits)?;
     let (header, orientation) = (source.header(), source.orientation());
     // Turning comes after shrinking: it then moves few pixels.
-    let pixels = resize::fit(source.small_pixels(bytes, side)?, side);
-    Ok(Preview { header, pixels: upright(pixels, orientation) })
+    let decoded = source.small_pixels(bytes, side)?;
+    let longest = decoded.width().max(decoded.height());
+    let full = longest == header.width.max(header.height);
+    let scores = full.then(|| Scores::of(&decoded));
+    let pixels = upright(resize::fit(decoded, side), orientation);
+    Ok(Preview { header, pixels, scores })
 }
 
 /// Runs `work`; a panic inside a decoder becomes a rejection of these bytes.

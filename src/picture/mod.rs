@@ -12,6 +12,7 @@ mod rejection;
 mod resize;
 #[cfg(feature = "turbojpeg")]
 mod scaled;
+mod scores;
 mod store;
 pub mod tensor;
 
@@ -22,7 +23,8 @@ pub use image::RgbImage;
 pub use quality::Quality;
 pub use rejection::Rejection;
 pub use resize::{THUMBNAIL_SIDE, encode_jpeg, fit};
-pub use store::{erase, insert};
+pub use scores::Scores;
+pub use store::{erase, find_scores, insert, set_scores};
 
 use crate::db::Sha256;
 
@@ -45,6 +47,8 @@ pub struct Facts {
     pub phash: u64,
     /// Quality numbers of the thumbnail.
     pub quality: Quality,
+    /// Scores of the full-size pixels; `None` where not all of them were decoded.
+    pub scores: Option<Scores>,
 }
 
 impl Facts {
@@ -81,6 +85,7 @@ pub fn examine(bytes: &[u8], limits: &Limits) -> Result<Examined, Rejection> {
                 dhash,
                 phash,
                 quality: Quality::of(&luma),
+                scores: preview.scores,
             },
             thumbnail: encode_jpeg(&preview.pixels, resize::THUMBNAIL_QUALITY),
         })

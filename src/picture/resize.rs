@@ -1,4 +1,4 @@
-//! The one resize filter, the thumbnail's size, and JPEG out.
+//! The resize filters, the thumbnail's size, and JPEG out.
 
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use fast_image_resize::{IntoImageView, IntoImageViewMut};
@@ -15,7 +15,16 @@ pub(super) const THUMBNAIL_QUALITY: u8 = 85;
 /// pixel counts, so that nothing aliases). Thumbnails, hashes and tensors all use it: hashes made with another
 /// filter differ by several bits.
 pub(super) fn resample(from: &impl IntoImageView, to: &mut impl IntoImageViewMut) {
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    convolve(from, to, FilterType::Bilinear);
+}
+
+/// The same by Pillow's cubic filter, for scores that are defined by it.
+pub(super) fn resample_cubic(from: &impl IntoImageView, to: &mut impl IntoImageViewMut) {
+    convolve(from, to, FilterType::CatmullRom);
+}
+
+fn convolve(from: &impl IntoImageView, to: &mut impl IntoImageViewMut, filter: FilterType) {
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
     Resizer::new()
         .resize(from, to, &options)
         .expect("both images have one pixel type and at least one pixel");

@@ -1,8 +1,8 @@
 //! Pictures in the database: facts by SHA-256, and the pairs that look the same.
 
-use sqlx::{PgConnection, PgExecutor, query, query_scalar};
+use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 
-use super::{Facts, Format, MAX_DHASH_DISTANCE, MAX_PHASH_DISTANCE};
+use super::{Facts, Format, MAX_DHASH_DISTANCE, MAX_PHASH_DISTANCE, Scores};
 use crate::db::Sha256;
 
 /// Any number; all searches for pairs take it, so that two pictures arriving together see each other.
@@ -16,8 +16,9 @@ pub async fn insert(connection: &mut PgConnection, facts: &Facts) -> sqlx::Resul
     query!("select pg_advisory_xact_lock($1)", PAIRING_LOCK).execute(&mut *connection).await?;
     let inserted = query!(
         "insert into pictures (sha256, bytes, format, width, height, dhash, phash, brightness,
-                               contrast, sharpness, entropy)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                               contrast, sharpness, entropy, dark, light, blurry,
+                               low_information, grayscale)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
          on conflict (sha256) do nothing",
         facts.sha256 as Sha256,
         facts.bytes,
@@ -30,6 +31,11 @@ pub async fn insert(connection: &mut PgConnection, facts: &Facts) -> sqlx::Resul
         facts.quality.contrast,
         facts.quality.sharpness,
         facts.quality.entropy,
+        facts.scores.map(|scores| scores.dark),
+        facts.scores.map(|scores| scores.light),
+        facts.scores.map(|scores| scores.blurry),
+        facts.scores.map(|scores| scores.low_information),
+        facts.scores.map(|scores| scores.grayscale),
     )
     .execute(&mut *connection)
     .await?;
@@ -72,6 +78,44 @@ async fn pair(connection: &mut PgConnection, facts: &Facts) -> sqlx::Result<()> 
         i64::from(MAX_PHASH_DISTANCE),
     )
     .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The scores of a picture; `None` while its full-size pixels have not been looked at.
+pub async fn find_scores(
+    executor: impl PgExecutor<'_>,
+    sha256: Sha256,
+) -> sqlx::Result<Option<Scores>> {
+    query_as!(
+        Scores,
+        r#"select dark as "dark!", light as "light!", blurry as "blurry!",
+               low_information as "low_information!", grayscale as "grayscale!"
+           from pictures where sha256 = $1 and grayscale is not null"#,
+        sha256 as Sha256,
+    )
+    .fetch_optional(executor)
+    .await
+}
+
+/// Records the scores of a picture that arrived without them.
+pub async fn set_scores(
+    executor: impl PgExecutor<'_>,
+    sha256: Sha256,
+    scores: &Scores,
+) -> sqlx::Result<()> {
+    query!(
+        "update pictures
+         set dark = $2, light = $3, blurry = $4, low_information = $5, grayscale = $6
+         where sha256 = $1",
+        sha256 as Sha256,
+        scores.dark,
+        scores.light,
+        scores.blurry,
+        scores.low_information,
+        scores.grayscale,
+    )
+    .execute(executor)
     .await?;
     Ok(())
 }

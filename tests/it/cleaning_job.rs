@@ -272,7 +272,10 @@ async fn the_same_bytes_under_two_classes_are_a_conflict() {
     assert_eq!(job["by_check"]["exact_duplicate"]["flagged"], 1);
     let verdicts = fleet.verdicts(&path(&job), "&outcome=flagged").await;
     assert_eq!(verdicts[0]["image_id"], json!(both.id));
-    assert_eq!(verdicts[0]["reason"], "the same bytes were given as ship and ferry");
+    assert_eq!(
+        verdicts[0]["reason"],
+        "the same bytes were given as ship and ferry (label conflict)"
+    );
 }
 
 #[tokio::test]

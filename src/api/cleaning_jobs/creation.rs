@@ -1,6 +1,6 @@
 //! Starting a cleaning job: what may be asked for.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -16,7 +16,7 @@ use crate::api::creation::{Begun, IdempotencyHeader, IdempotencyKey};
 use crate::api::extract::Json;
 use crate::api::problem::{Failures, FieldError, Problem};
 use crate::app::App;
-use crate::cleaning::{self, CleaningJob, NewJob, TagSettings, checks, job};
+use crate::cleaning::{self, CleaningJob, Keeper, NewJob, TagSettings, checks, job};
 use crate::dataset;
 use crate::db::DatasetId;
 use crate::queue;
@@ -39,6 +39,16 @@ struct NewCleaningJob {
     /// Settings of the `tags` check; the defaults when left out.
     #[garde(dive)]
     tags: Option<TagSettings>,
+    /// The score, of 0 to 1, under which a check flags: of `blurry`, `dark`, `light`, `low_information`, `grayscale`,
+    /// `odd_aspect_ratio`, `odd_size`, where another one than the usual is wanted.
+    #[serde(default)]
+    #[garde(skip)]
+    thresholds: BTreeMap<String, f64>,
+    /// Which one of duplicates is kept, `largest` when left out; where they are of several classes, all are flagged.
+    #[serde(default)]
+    #[garde(skip)]
+    #[schema(inline)]
+    keeper: Keeper,
     /// Show what would be flagged, and change nothing.
     #[serde(default)]
     #[garde(skip)]
@@ -78,14 +88,49 @@ impl NewCleaningJob {
         if !errors.is_empty() {
             return Err(Problem::Invalid(errors));
         }
+        let thresholds = effective(&self.checks, self.thresholds)?;
         let mut checks = self.checks;
         let mut seen = HashSet::new();
         checks.retain(|check| seen.insert(check.clone()));
         let tags = checks.iter().any(|check| check == checks::TAGS);
         let tags = tags.then(|| self.tags.unwrap_or_default());
-        let (dry_run, budget_usd) = (self.dry_run, self.budget_usd);
-        Ok(NewJob { dataset: self.dataset_id, checks, tags, dry_run, budget_usd })
+        let (dry_run, budget_usd, keeper) = (self.dry_run, self.budget_usd, self.keeper);
+        let dataset = self.dataset_id;
+        Ok(NewJob { dataset, checks, tags, thresholds, keeper, dry_run, budget_usd })
     }
+}
+
+/// The threshold of each of the checks that have one: as asked for, else the usual one.
+fn effective(
+    checks: &[String],
+    asked: BTreeMap<String, f64>,
+) -> Result<BTreeMap<String, f64>, Problem> {
+    let wanted = |name: &str| checks.iter().any(|check| check == name);
+    let usual: BTreeMap<&str, f64> = checks::thresholds().collect();
+    let errors: Vec<FieldError> = asked
+        .iter()
+        .filter_map(|(name, threshold)| {
+            let message = if !usual.contains_key(name.as_str()) {
+                let known: Vec<&str> = usual.keys().copied().collect();
+                format!("no check of this name has a threshold; these have: {}", known.join(", "))
+            } else if !wanted(name) {
+                "the check is not asked for".to_owned()
+            } else if !(0.0..=1.0).contains(threshold) {
+                "must be from 0 to 1".to_owned()
+            } else {
+                return None;
+            };
+            Some(FieldError::new(format!("thresholds.{name}"), message))
+        })
+        .collect();
+    if !errors.is_empty() {
+        return Err(Problem::Invalid(errors));
+    }
+    let usual = usual.into_iter().filter(|(name, _)| wanted(name));
+    let mut thresholds: BTreeMap<String, f64> =
+        usual.map(|(name, threshold)| (name.to_owned(), threshold)).collect();
+    thresholds.extend(asked);
+    Ok(thresholds)
 }
 
 /// Start a cleaning job.

@@ -3,7 +3,11 @@
 mod exact_duplicate;
 mod label_error;
 mod near_duplicate;
+mod odd_aspect_ratio;
+mod odd_size;
 mod outlier;
+mod quality;
+mod scored;
 mod tags;
 mod too_small;
 mod undecodable;
@@ -12,7 +16,7 @@ use futures::future::BoxFuture;
 use sqlx::PgPool;
 
 pub use label_error::CHECK as LABEL_ERROR;
-pub(super) use near_duplicate::{cluster, judge as judge_duplicate};
+pub(super) use near_duplicate::judge as judge_duplicate;
 pub use outlier::CHECK as OUTLIER;
 pub use tags::CHECK as TAGS;
 
@@ -43,18 +47,38 @@ pub struct Scene<'a> {
     pub labeller: &'a Labeller<'a>,
 }
 
+impl Scene<'_> {
+    /// The threshold of the check in this job.
+    fn threshold(&self, check: &dyn Check) -> f64 {
+        let set = self.job.thresholds.get(check.name()).copied();
+        set.or_else(|| check.threshold()).unwrap_or_default()
+    }
+}
+
 /// One check.
 pub trait Check: Send + Sync {
     /// The name by which jobs ask for it.
     fn name(&self) -> &'static str;
+
+    /// The score, of 0 to 1, under which it flags when the job does not say; `None` for a check without a threshold.
+    fn threshold(&self) -> Option<f64> {
+        None
+    }
 
     /// What is to be said of the image; what cannot be checked is `unscannable`, never `passed`.
     fn judge<'a>(&'a self, scene: &'a Scene<'a>) -> BoxFuture<'a, Result<Finding, Halt>>;
 }
 
 /// Every check, the cheap ones first.
-pub const ALL: [&dyn Check; 7] = [
+pub const ALL: [&dyn Check; 14] = [
     &too_small::TooSmall,
+    &odd_aspect_ratio::OddAspectRatio,
+    &odd_size::OddSize,
+    &quality::BLURRY,
+    &quality::DARK,
+    &quality::LIGHT,
+    &quality::LOW_INFORMATION,
+    &quality::GRAYSCALE,
     &exact_duplicate::ExactDuplicate,
     &near_duplicate::NearDuplicate,
     &undecodable::Undecodable,
@@ -66,6 +90,11 @@ pub const ALL: [&dyn Check; 7] = [
 /// The names of all checks.
 pub fn names() -> Vec<&'static str> {
     ALL.iter().map(|check| check.name()).collect()
+}
+
+/// The checks with a threshold, and the one that each has when a job does not say.
+pub fn thresholds() -> impl Iterator<Item = (&'static str, f64)> {
+    ALL.iter().filter_map(|check| Some((check.name(), check.threshold()?)))
 }
 
 /// Judges an image by the checks of the job.

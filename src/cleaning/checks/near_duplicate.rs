@@ -1,17 +1,23 @@
 //! `near_duplicate`: of pictures that look the same, directly or through others, one is kept.
 //!
-//! The keeper is the one with the most pixels, of equals the one that came first. Rejected and deleted images do not
-//! take part, so that rejecting a keeper makes room for the next one.
+//! Where they are of several classes nobody knows which label is right: it is a label conflict, and all of them wait
+//! for a person, the keeper too. Rejected and deleted images do not take part, so that rejecting a keeper makes room for
+//! the next one, and moving an image to the other class ends a conflict.
 
 use futures::future::BoxFuture;
-use serde_json::json;
-use sqlx::{PgExecutor, query_as};
+use serde_json::{Value, json};
 
 use super::{Check, Finding, Halt, Scene};
-use crate::db::{DatasetId, ImageId, Sha256};
+use crate::cleaning::duplicates::{self, Keeper, Member};
+use crate::db::ImageId;
+use crate::picture::{MAX_DHASH_DISTANCE, MAX_PHASH_DISTANCE};
 
 /// The name of the check.
 pub(in crate::cleaning) const CHECK: &str = "near_duplicate";
+/// Code of a finding that says that duplicates are of several classes.
+pub(super) const LABEL_CONFLICT: &str = "label_conflict";
+/// Members of a cluster that the evidence lists.
+const LISTED: usize = 20;
 
 pub(super) struct NearDuplicate;
 
@@ -22,115 +28,119 @@ impl Check for NearDuplicate {
 
     fn judge<'a>(&'a self, scene: &'a Scene<'a>) -> BoxFuture<'a, Result<Finding, Halt>> {
         Box::pin(async {
-            let Scene { pool, image, .. } = scene;
-            let cluster = cluster(*pool, image.dataset_id, image.sha256).await?;
-            Ok(judge(image.id, &cluster))
+            let Scene { pool, image, job, .. } = scene;
+            let (dataset, keeper) = (image.dataset_id, job.keeper);
+            let cluster = duplicates::cluster(*pool, dataset, image.sha256, keeper).await?;
+            Ok(judge(image.id, &cluster, keeper))
         })
     }
 }
 
-/// An image among those that look like one picture.
-#[derive(Debug, Clone)]
-pub(in crate::cleaning) struct Member {
-    /// The image.
-    pub(in crate::cleaning) id: ImageId,
-    class: String,
-    width: i32,
-    height: i32,
-    dhash: i64,
-    phash: i64,
-}
-
-/// The images of the dataset that look like the picture, directly or through others, the keeper first; the picture's
-/// own image is among them unless it is rejected or deleted.
-pub(in crate::cleaning) async fn cluster(
-    executor: impl PgExecutor<'_>,
-    dataset: DatasetId,
-    picture: Sha256,
-) -> sqlx::Result<Vec<Member>> {
-    query_as!(
-        Member,
-        r#"with recursive alike (sha256) as (
-               select $2::bytea
-               union
-               select i.sha256
-               from alike
-               cross join lateral (
-                   select b as sha256 from near_duplicates where a = alike.sha256
-                   union all
-                   select a from near_duplicates where b = alike.sha256) as pair
-               join images i on i.dataset_id = $1 and i.sha256 = pair.sha256
-                   and i.state in ('accepted', 'flagged')
-           )
-           select i.id as "id: ImageId", c.name as class, p.width, p.height, p.dhash, p.phash
-           from alike
-           join images i on i.dataset_id = $1 and i.sha256 = alike.sha256
-               and i.state in ('accepted', 'flagged')
-           join classes c on c.id = i.class_id
-           join pictures p on p.sha256 = i.sha256
-           order by p.width::bigint * p.height desc, i.id"#,
-        dataset as DatasetId,
-        picture as Sha256,
-    )
-    .fetch_all(executor)
-    .await
-}
-
-/// The finding for an image, given its cluster.
-pub(in crate::cleaning) fn judge(image: ImageId, cluster: &[Member]) -> Finding {
-    let own = cluster.iter().find(|member| member.id == image);
+/// The finding for an image, given its cluster with the keeper first by `rule`.
+pub(in crate::cleaning) fn judge(image: ImageId, cluster: &[Member], rule: Keeper) -> Finding {
+    let own = cluster.iter().find(|member| member.image_id == image);
     let (Some(keeper), Some(own), 2..) = (cluster.first(), own, cluster.len()) else {
-        return Finding::passed("no other image looks like it", json!({}));
+        return Finding::passed("no other image looks like it", json!({})).with_score(1.0);
     };
-    let others = cluster.len() - 1;
-    if keeper.id == image {
-        let evidence = json!({ "keeper": keeper.id, "cluster": cluster.len() });
-        return Finding::passed(format!("kept out of {} that look the same", others + 1), evidence);
+    let classes = duplicates::classes(cluster);
+    let conflict = classes.len() > 1;
+    let evidence = evidence(own, cluster, rule);
+    let count = cluster.len();
+    let is_keeper = keeper.image_id == image;
+    if is_keeper && !conflict {
+        let reason = format!("kept out of {count} that look the same");
+        return Finding::passed(reason, evidence).with_score(1.0);
     }
-    let evidence = json!({
-        "keeper": keeper.id,
-        "cluster": cluster.len(),
-        "dhash_distance": (keeper.dhash ^ own.dhash).count_ones(),
-        "phash_distance": (keeper.phash ^ own.phash).count_ones(),
-        "keeper_class": keeper.class,
-    });
     let size = |member: &Member| format!("{} × {}", member.width, member.height);
-    let mut reason = format!("looks like another image ({}, this one {})", size(keeper), size(own));
-    if keeper.class != own.class {
-        reason = format!("{reason} of another class: {}", keeper.class);
+    let mut reason = if is_keeper {
+        format!("{} other images look like it", count - 1)
+    } else {
+        format!("looks like another image ({}, this one {})", size(keeper), size(own))
+    };
+    if conflict {
+        let classes: Vec<&str> = classes.into_iter().collect();
+        reason = format!("{reason}; label conflict: {}", classes.join(" and "));
     }
-    Finding::flagged(reason, evidence)
+    let finding = Finding::flagged(reason, evidence).with_score(likeness(own, cluster));
+    if conflict { finding.with_code(LABEL_CONFLICT) } else { finding }
+}
+
+fn evidence(own: &Member, cluster: &[Member], rule: Keeper) -> Value {
+    let keeper = &cluster[0];
+    let (dhash, phash) = own.distances(keeper);
+    let listed = cluster.iter().take(LISTED);
+    let members: Vec<Value> = listed
+        .map(|member| json!({ "image_id": member.image_id, "class": member.class }))
+        .collect();
+    json!({
+        "cluster": {
+            "id": duplicates::name(cluster), "size": cluster.len(), "members": members,
+        },
+        "keeper": keeper.image_id,
+        "keeper_class": keeper.class,
+        "rule": rule,
+        "dhash_distance": dhash,
+        "phash_distance": phash,
+        "label_conflict": duplicates::classes(cluster).len() > 1,
+    })
+}
+
+/// 0 for one that another member equals in every bit, up to half for one that is only just near.
+fn likeness(own: &Member, cluster: &[Member]) -> f64 {
+    let others = cluster.iter().filter(|member| member.image_id != own.image_id);
+    let nearest = others.map(|member| {
+        let (dhash, phash) = member.distances(own);
+        dhash + phash
+    });
+    let share =
+        f64::from(nearest.min().unwrap_or(0)) / f64::from(MAX_DHASH_DISTANCE + MAX_PHASH_DISTANCE);
+    share.min(1.0) / 2.0
 }
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
     use crate::cleaning::Outcome;
+    use crate::cleaning::duplicates::tests::member;
 
-    fn member(id: u128, class: &str, phash: i64) -> Member {
-        let id = ImageId(Uuid::from_u128(id));
-        Member { id, class: class.into(), width: 9, height: 9, dhash: 0, phash }
+    fn judged(at: usize, cluster: &[Member]) -> Finding {
+        judge(cluster[at].image_id, cluster, Keeper::Largest)
     }
 
     #[test]
     fn one_of_a_cluster_is_kept_and_the_others_name_it() {
-        let cluster = [member(1, "cat", 0b111), member(2, "cat", 0b110), member(3, "dog", 0)];
-        assert_eq!(judge(cluster[0].id, &cluster).outcome, Outcome::Passed);
-        let second = judge(cluster[1].id, &cluster);
-        assert_eq!(
-            (second.outcome, &second.evidence["phash_distance"]),
-            (Outcome::Flagged, &json!(1))
-        );
-        let third = judge(cluster[2].id, &cluster);
-        assert!(third.reason.ends_with("of another class: cat"), "{}", third.reason);
-        assert_eq!(third.evidence["keeper"], json!(cluster[0].id));
+        let cluster = [member(1, "cat", 0b111), member(2, "cat", 0b110), member(3, "cat", 0)];
+        assert_eq!(judged(0, &cluster).outcome, Outcome::Passed);
+        let second = judged(1, &cluster);
+        assert_eq!((second.outcome, second.code), (Outcome::Flagged, None));
+        assert_eq!(second.evidence["phash_distance"], json!(1));
+        assert_eq!(second.evidence["keeper"], json!(cluster[0].image_id));
+        assert_eq!(second.evidence["cluster"]["id"], json!(cluster[0].sha256));
+        assert_eq!(second.evidence["cluster"]["members"][2]["class"], "cat");
+        assert!(judged(2, &cluster).score > second.score, "the less alike is less suspicious");
+    }
+
+    #[test]
+    fn in_a_label_conflict_the_keeper_waits_for_a_person_too() {
+        let cluster = [member(1, "cat", 0), member(2, "dog", 1)];
+        for at in [0, 1] {
+            let finding = judged(at, &cluster);
+            assert_eq!(
+                (finding.outcome, finding.code.as_deref()),
+                (Outcome::Flagged, Some(LABEL_CONFLICT))
+            );
+            assert!(
+                finding.reason.ends_with("; label conflict: cat and dog"),
+                "{}",
+                finding.reason
+            );
+            assert_eq!(finding.evidence["label_conflict"], true);
+        }
     }
 
     #[test]
     fn an_image_on_its_own_passes() {
         let alone = [member(1, "cat", 0)];
-        assert_eq!(judge(alone[0].id, &alone).outcome, Outcome::Passed);
+        assert_eq!(judged(0, &alone).outcome, Outcome::Passed);
     }
 }

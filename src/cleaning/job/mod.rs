@@ -2,10 +2,13 @@
 
 mod rows;
 
+use std::collections::BTreeMap;
+
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor, query, query_scalar};
 
 pub use self::rows::{CleaningJob, JobFilter, find, list};
+use super::duplicates::Keeper;
 use super::settings::{ReferenceTags, TagSettings};
 use super::tag_rule::TagWeight;
 use super::tally::Tally;
@@ -21,6 +24,10 @@ pub struct NewJob {
     pub checks: Vec<String>,
     /// Settings of the `tags` check.
     pub tags: Option<TagSettings>,
+    /// The score under which each of the checks that have one flags.
+    pub thresholds: BTreeMap<String, f64>,
+    /// Which one of duplicates is kept.
+    pub keeper: Keeper,
     /// Verdicts are shown but count for nothing.
     pub dry_run: bool,
     /// Most that the tagger may cost, in dollars.
@@ -30,13 +37,16 @@ pub struct NewJob {
 /// Creates a job, `queued`.
 pub async fn insert(executor: impl PgExecutor<'_>, new: &NewJob) -> sqlx::Result<CleaningJobId> {
     query_scalar!(
-        r#"insert into cleaning_jobs (dataset_id, checks, tags, dry_run, budget_usd)
-           values ($1, $2, $3, $4, $5) returning id as "id: CleaningJobId""#,
+        r#"insert into cleaning_jobs (dataset_id, checks, tags, dry_run, budget_usd, thresholds,
+                                      keeper)
+           values ($1, $2, $3, $4, $5, $6, $7) returning id as "id: CleaningJobId""#,
         new.dataset as DatasetId,
         &new.checks,
         new.tags.as_ref().map(Json) as _,
         new.dry_run,
         new.budget_usd,
+        Json(&new.thresholds) as _,
+        new.keeper as Keeper,
     )
     .fetch_one(executor)
     .await
@@ -84,6 +94,30 @@ pub async fn plan(
     .execute(executor)
     .await?;
     Ok(())
+}
+
+/// The quartiles of the sizes of the images that the job checks, frozen when it first asks: the square roots of their
+/// areas in pixels.
+pub(super) async fn freeze_sizes(
+    executor: impl PgExecutor<'_>,
+    id: CleaningJobId,
+) -> sqlx::Result<(f64, f64)> {
+    let quartiles = query_scalar!(
+        r#"update cleaning_jobs j
+           set size_quartiles = coalesce(j.size_quartiles, (
+               select percentile_cont(array[0.25, 0.75]) within group (
+                   order by sqrt(p.width::float8) * sqrt(p.height::float8))
+               from images i join pictures p using (sha256)
+               where i.dataset_id = j.dataset_id and i.state in ('accepted', 'flagged')
+                 and i.created_at <= coalesce(j.planned_at, now())))
+           where j.id = $1 returning j.size_quartiles"#,
+        id as CleaningJobId,
+    )
+    .fetch_optional(executor)
+    .await?
+    .flatten();
+    // None only where the job, or every image, went away meanwhile: then the verdict goes nowhere.
+    Ok(rows::pair(quartiles.as_deref()).unwrap_or_default())
 }
 
 /// Adds a settled batch of `images` images; locks the job's row for the rest of the transaction.

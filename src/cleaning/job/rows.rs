@@ -9,6 +9,7 @@ use sqlx::{PgExecutor, query_as};
 use utoipa::ToSchema;
 
 use crate::cleaning::checks;
+use crate::cleaning::duplicates::Keeper;
 use crate::cleaning::settings::{ReferenceTags, TagSettings};
 use crate::cleaning::tag_rule::TagWeight;
 use crate::cleaning::tally::{Outcomes, Tally};
@@ -26,6 +27,10 @@ pub struct CleaningJob {
     pub checks: Vec<String>,
     /// Settings of the `tags` check; null without it.
     pub tags: Option<TagSettings>,
+    /// The score, of 0 to 1, under which each of the checks that have one flags.
+    pub thresholds: BTreeMap<String, f64>,
+    /// Which one of duplicates is kept.
+    pub keeper: Keeper,
     /// Verdicts are shown but count for nothing, and nothing moves.
     pub dry_run: bool,
     /// The tagger is not called beyond this cost, in dollars.
@@ -59,6 +64,15 @@ pub struct CleaningJob {
     /// When the list of its images was frozen.
     #[serde(skip)]
     pub planned_at: Option<DateTime<Utc>>,
+    /// Quartiles of the sizes of its images, once `odd_size` has asked.
+    #[serde(skip)]
+    pub size_quartiles: Option<(f64, f64)>,
+}
+
+/// The two quartiles of a row.
+pub(super) fn pair(quartiles: Option<&[f64]>) -> Option<(f64, f64)> {
+    let &[lower, upper] = quartiles? else { return None };
+    Some((lower, upper))
 }
 
 impl CleaningJob {
@@ -78,6 +92,8 @@ struct Row {
     dataset_id: DatasetId,
     checks: Vec<String>,
     tags: Option<Json<TagSettings>>,
+    thresholds: Json<BTreeMap<String, f64>>,
+    keeper: Keeper,
     dry_run: bool,
     budget_usd: Option<f64>,
     status: JobStatus,
@@ -95,6 +111,7 @@ struct Row {
     created_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
     finished_at: Option<DateTime<Utc>>,
+    size_quartiles: Option<Vec<f64>>,
 }
 
 impl From<Row> for CleaningJob {
@@ -105,6 +122,8 @@ impl From<Row> for CleaningJob {
             dataset_id: row.dataset_id,
             checks: row.checks,
             tags: row.tags.map(|tags| tags.0),
+            thresholds: row.thresholds.0,
+            keeper: row.keeper,
             dry_run: row.dry_run,
             budget_usd: row.budget_usd,
             status: row.status,
@@ -121,6 +140,7 @@ impl From<Row> for CleaningJob {
             started_at: row.started_at,
             finished_at: row.finished_at,
             planned_at: row.planned_at,
+            size_quartiles: pair(row.size_quartiles.as_deref()),
         }
     }
 }
@@ -133,12 +153,14 @@ pub async fn find(
     let row = query_as!(
         Row,
         r#"select id as "id: CleaningJobId", dataset_id as "dataset_id: DatasetId", checks,
-               tags as "tags: Json<TagSettings>", dry_run, budget_usd,
+               tags as "tags: Json<TagSettings>",
+               thresholds as "thresholds: Json<BTreeMap<String, f64>>",
+               keeper as "keeper: Keeper", dry_run, budget_usd,
                status as "status: JobStatus", planned_at,
                reference_tags as "reference_tags: Json<Vec<ReferenceTags>>",
                tag_weights as "tag_weights: Json<Vec<TagWeight>>", total, done,
                tally as "tally: Json<Tally>", tagger_calls, cost_usd, error_code, error, undone_at,
-               created_at, started_at, finished_at
+               created_at, started_at, finished_at, size_quartiles
            from cleaning_jobs where id = $1"#,
         id as CleaningJobId,
     )
@@ -179,12 +201,14 @@ pub async fn list(
                (select id, row_number() over (order by id) from chosen
                 where $5 = 'oldest' and ($3::uuid is null or id > $3) order by id limit $4))
            select id as "id!: CleaningJobId", dataset_id as "dataset_id!: DatasetId", checks,
-               tags as "tags: Json<TagSettings>", dry_run, budget_usd,
+               tags as "tags: Json<TagSettings>",
+               thresholds as "thresholds: Json<BTreeMap<String, f64>>",
+               keeper as "keeper: Keeper", dry_run, budget_usd,
                status as "status: JobStatus", planned_at,
                reference_tags as "reference_tags: Json<Vec<ReferenceTags>>",
                tag_weights as "tag_weights: Json<Vec<TagWeight>>", total, done,
                tally as "tally: Json<Tally>", tagger_calls, cost_usd, error_code, error, undone_at,
-               created_at, started_at, finished_at
+               created_at, started_at, finished_at, size_quartiles
            from page join cleaning_jobs using (id) order by place"#,
         filter.status as Option<JobStatus>,
         filter.dataset as Option<DatasetId>,
