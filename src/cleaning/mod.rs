@@ -19,7 +19,7 @@ pub use labeller::{Labeller, Terms, Unlabelled};
 pub use original::Original;
 pub use reopening::reopen;
 pub use review::{NewReview, Review, ReviewFilter};
-pub use settings::{ReferenceTags, Rule, TagSettings, TaggerName};
+pub use settings::{ReferenceTags, Rule, TagSettings};
 pub use tally::{Outcomes, Tally};
 pub use verdict::{Finding, Outcome, Verdict, VerdictFilter, newest as newest_verdicts};
 

@@ -96,7 +96,7 @@ impl CleaningPlan {
         context: &Context,
         job: &CleaningJob,
     ) -> Result<Vec<ReferenceTags>, TaskError> {
-        let labeller = self.app.labeller(job.id, context.stopping().child_token());
+        let labeller = self.app.labeller(job, context.stopping().child_token());
         let work = async {
             let references = if job.planned_at.is_some() {
                 job.references.clone()
