@@ -140,8 +140,8 @@ mod tests {
         }
         let all = spread(&classes);
         let sums = ["Ship", "Boat", "Vessel", "Vehicle", "Animal", "Container Ship", "Dog"];
-        let sums = sums.map(|name| (all[place(name)] * 100.0).round());
-        assert_eq!(sums, [50.0, 20.0, 70.0, 70.0, 30.0, 50.0, 0.0]);
+        let sums = sums.map(|name| (all[place(name)] * 100.0).round() as i32);
+        assert_eq!(sums, [50, 20, 70, 70, 30, 50, 0]);
     }
 
     /// One picture each of some classes, named `<wnid>_<name>.jpg` by others than the table's makers.
