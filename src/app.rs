@@ -12,14 +12,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::blobs::{self, Blobs};
 use crate::classify::{self, Classifier};
-use crate::cleaning::{Labeller, Terms};
+use crate::cleaning::{CleaningJob, Labeller, Terms};
 use crate::config::Config;
-use crate::db::{self, CleaningJobId};
+use crate::db;
 use crate::model::pretrained::{self, Pretrained, Published};
 use crate::scrape::SharedPace;
 use crate::scrape::fetch::{FetchPolicy, Fetcher, HostPort, SystemLookup};
 use crate::scrape::source::{self, Sources};
-use crate::tag::{Rekognition, Tagger};
+use crate::tag::{Local, Rekognition, Tagger, TaggerName, Taggers};
 
 /// The parts that handlers and tasks take as arguments.
 pub struct App {
@@ -33,8 +33,8 @@ pub struct App {
     pub fetcher: Fetcher,
     /// Where candidates come from.
     pub sources: Sources,
-    /// Gives labels.
-    pub tagger: Tagger,
+    /// Give labels.
+    pub taggers: Taggers,
     /// Weights of the network that others are trained over.
     pub pretrained: Pretrained,
     /// Answers for photos.
@@ -88,8 +88,11 @@ impl App {
         let shutdown = CancellationToken::new();
         let fetcher = fetcher(&config, &pool)?;
         let sources = sources(&config)?;
-        let tagger = Tagger::Rekognition(rekognition(&config).await);
         let pretrained = pretrained(&config)?;
+        let taggers = Taggers {
+            rekognition: Tagger::Rekognition(rekognition(&config).await),
+            local: Tagger::Local(Local::new(tagger_weights(&config, &pretrained))),
+        };
         let classifier = classifier(&pool, &blobs, &shutdown).await?;
         Ok(Self {
             config,
@@ -97,7 +100,7 @@ impl App {
             blobs,
             fetcher,
             sources,
-            tagger,
+            taggers,
             pretrained,
             classifier,
             metrics,
@@ -106,11 +109,17 @@ impl App {
     }
 
     /// Gives labels within the shared pace and the budget of a cleaning job; `stop` ends its waiting.
-    pub fn labeller(&self, job: CleaningJobId, stop: CancellationToken) -> Labeller<'_> {
+    pub fn labeller(&self, job: &CleaningJob, stop: CancellationToken) -> Labeller<'_> {
+        let name = job.tags.clone().unwrap_or_default().tagger;
         let interval = Duration::try_from_secs_f64(self.config.rekognition_rate.recip());
-        let interval = interval.unwrap_or(Duration::MAX);
-        let terms = Terms { interval, price_usd: self.config.rekognition_price };
-        Labeller::new(&self.pool, &self.tagger, job, terms, stop)
+        let terms = match name {
+            TaggerName::Rekognition => Terms {
+                interval: interval.unwrap_or(Duration::MAX),
+                price_usd: self.config.rekognition_price,
+            },
+            TaggerName::Local => Terms { interval: Duration::ZERO, price_usd: 0.0 },
+        };
+        Labeller::new(&self.pool, self.taggers.named(name), job.id, terms, stop)
     }
 }
 
@@ -172,6 +181,14 @@ fn pretrained(config: &Config) -> anyhow::Result<Pretrained> {
     Ok(Pretrained::Hub { published, cache: config.data_dir()?.join("backbones") })
 }
 
+/// The local tagger's own weights, or those that others are trained over: one file has both.
+fn tagger_weights(config: &Config, pretrained: &Pretrained) -> Pretrained {
+    match config.tagger_weights.clone().filter(|path| !path.as_os_str().is_empty()) {
+        Some(path) => Pretrained::File { path, sha256: None },
+        None => pretrained.clone(),
+    }
+}
+
 /// A tagger on this machine is a stand-in: it gets made-up credentials, so that none are needed and no real ones leave.
 async fn rekognition(config: &Config) -> Rekognition {
     let endpoint = config.rekognition_url.clone();
@@ -222,6 +239,11 @@ mod tests {
         assert_eq!(published.sha256.to_string(), pretrained::SHA256);
         assert_eq!(pretrained(&config(&["--hf-endpoint", ""])).unwrap(), Pretrained::Nowhere);
         assert!(pretrained(&config(&["--backbone-sha256", "xyz"])).is_err());
+        let own = config(&["--tagger-weights", "/t.safetensors"]);
+        assert!(
+            matches!(tagger_weights(&own, &path), Pretrained::File { path, .. } if path.ends_with("t.safetensors"))
+        );
+        assert_eq!(tagger_weights(&config(&[]), &path), path);
     }
 
     #[test]

@@ -255,7 +255,11 @@ pub(crate) async fn doctor(config: Config) -> anyhow::Result<()> {
         data.display()
     );
     let started = App::start(config, telemetry::metrics()).await?;
-    let findings = doctor::examine(&started.app.pool, &started.app.blobs).await?;
+    let mut findings = doctor::examine(&started.app.pool, &started.app.blobs).await?;
+    for tagger in started.app.taggers.all() {
+        let fault = tagger.fault().await;
+        findings.extend(fault.map(|why| format!("tagger {}: {why}", tagger.name())));
+    }
     let mut out = std::io::stdout();
     for finding in &findings {
         writeln!(out, "{finding}")?;

@@ -69,7 +69,11 @@ pub struct Config {
     /// `mobilenetv4_conv_small` on this machine [default: downloaded from the hub when the first such run begins].
     #[arg(long, env = "SHIPSHAPE_BACKBONE_WEIGHTS")]
     pub backbone_weights: Option<PathBuf>,
-    /// SHA-256 of these weights; needed with another repository or revision than the default one.
+    /// Weights of the tagger `local`: timm's `model.safetensors` of `mobilenetv4_conv_small` with its classifier on this
+    /// machine [default: the pretrained network's, from its path or the hub, when the first job needs them].
+    #[arg(long, env = "SHIPSHAPE_TAGGER_WEIGHTS")]
+    pub tagger_weights: Option<PathBuf>,
+    /// SHA-256 of the pretrained network's weights; needed with another repository or revision than the default one.
     #[arg(long, env = "SHIPSHAPE_BACKBONE_SHA256")]
     pub backbone_sha256: Option<String>,
     /// Model hub that they are downloaded from; empty for none.

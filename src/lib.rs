@@ -13,8 +13,8 @@
 //! # The dependency rule
 //!
 //! `main → demo → { api, web, tasks } → app → nouns → { nn, queue, blobs, db }`, held by
-//! `tests/it/architecture.rs`. Among the nouns each may use only those to its left: picture, dataset, scrape, tag,
-//! snapshot, model, training, cleaning, classify. No noun imports `api`, `web`, `tasks`, `app` or axum.
+//! `tests/it/architecture.rs`. Among the nouns each may use only those to its left: picture, dataset, scrape, snapshot,
+//! model, tag, training, cleaning, classify. No noun imports `api`, `web`, `tasks`, `app` or axum.
 //!
 //! # Where the next one of a kind goes
 //!

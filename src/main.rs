@@ -32,8 +32,8 @@ fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Serve { config, workers } => cli::serve(config, workers).await,
-        Command::Work { config, workers } => cli::work(config, workers).await,
+        Command::Serve { config, workers } => Box::pin(cli::serve(config, workers)).await,
+        Command::Work { config, workers } => Box::pin(cli::work(config, workers)).await,
         Command::Demo { config, workers, options } => {
             Box::pin(cli::demo(config, workers, options)).await
         }

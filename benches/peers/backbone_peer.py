@@ -10,6 +10,8 @@ import numpy
 import torch
 
 NAME = "mobilenetv4_conv_small.e2400_r224_in1k"
+# Width, height, short side, crop, and which pixels are kept; as in src/picture/crop.rs.
+CROPS = [(300, 200, 73, 64, 2), (97, 211, 73, 64, 2), (40, 31, 73, 64, 2), (640, 427, 256, 224, 8), (1001, 50, 256, 224, 8)]
 MEAN, DEVIATION = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
@@ -67,6 +69,34 @@ def write_fixture(path):
               f" zeros {(part == 0).float().mean():.2f}")
 
 
+def photo(width, height):
+    """Waves and noise as a Pillow picture."""
+    from PIL import Image
+
+    noise = ((formula("crop", width * height * 3) + numpy.float32(1)) * numpy.float32(127.99)).astype(numpy.uint8)
+    y, x, channel = numpy.ogrid[:height, :width, :3]
+    wave = (x * (2 + channel) + 3 * y) % 256
+    return Image.fromarray(((noise.reshape(height, width, 3).astype(int) + 3 * wave) // 4).astype(numpy.uint8))
+
+
+def write_crops(path):
+    """What the transform that timm states for the network makes of pictures, before the normalisation."""
+    import timm
+
+    config = timm.data.resolve_model_data_config(timm.create_model(NAME, pretrained=False))
+    assert config["input_size"] == (3, 224, 224) and config["crop_pct"] == 0.875, config
+    assert config["interpolation"] == "bicubic" and config["crop_mode"] == "center", config
+    crops = b""
+    for width, height, short, size, step in CROPS:
+        transform = timm.data.create_transform(**config | {"input_size": (3, size, size)})
+        resize, crop = transform.transforms[:2]
+        assert resize.size == short and crop.size == (size, size), transform
+        pixels = numpy.asarray(crop(resize(photo(width, height))))
+        crops += pixels[::step, ::step].tobytes()
+    with open(path, "wb") as file:
+        file.write(crops)
+
+
 def measure(run, pictures, seconds):
     """Pictures per second of process CPU time, after a warm-up."""
     for _ in range(3):
@@ -113,6 +143,8 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     if sys.argv[1] == "fixture":
         write_fixture(sys.argv[2])
+    elif sys.argv[1] == "crops":
+        write_crops(sys.argv[2])
     elif sys.argv[1] == "export":
         export(sys.argv[2])
     else:

@@ -18,6 +18,8 @@ pub enum Halt {
     Denied(String),
     /// There are no credentials to call the tagger with.
     NoCredentials,
+    /// The weights of a tagger on this machine are not there, or are others: the code, and what to set.
+    NoWeights(&'static str, String),
     /// The tagger refuses the request itself.
     Refused(String),
     /// The job's budget is used up.
@@ -40,7 +42,7 @@ impl Halt {
             Self::Passing(_) => 2,
             Self::Budget => 3,
             Self::Refused(_) => 4,
-            Self::Denied(_) | Self::NoCredentials => 5,
+            Self::Denied(_) | Self::NoCredentials | Self::NoWeights(..) => 5,
         }
     }
 }
@@ -67,6 +69,10 @@ impl From<Halt> for TaskError {
                      AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or another of AWS's ways, then retry the \
                      job; a job without the check \"tags\" needs none"
                 ),
+            ),
+            Halt::NoWeights(code, message) => fail(
+                code,
+                anyhow::anyhow!("{message}; then retry the job, which goes on where it stopped"),
             ),
             Halt::Refused(message) => {
                 fail("tagger_refused", anyhow::anyhow!("the tagger refuses the request: {message}"))

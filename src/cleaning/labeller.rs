@@ -25,7 +25,7 @@ const ROUNDS: usize = 4;
 /// What a tagger call costs.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
-    /// Time between two calls, over all workers.
+    /// Time between two calls, over all workers; none for a tagger on each worker's own machine.
     pub interval: Duration,
     /// Dollars a call.
     pub price_usd: f64,
@@ -171,6 +171,9 @@ impl<'a> Labeller<'a> {
                 (TagError::Throttled, _) => return Err(Halt::Throttled.into()),
                 (TagError::AccessDenied { message }, _) => return Err(Halt::Denied(message).into()),
                 (TagError::NoCredentials, _) => return Err(Halt::NoCredentials.into()),
+                (TagError::Weights { code, message }, _) => {
+                    return Err(Halt::NoWeights(code, message).into());
+                }
                 (TagError::Refused { message }, _) => return Err(Halt::Refused(message).into()),
                 (TagError::Unavailable(_), Some(pause)) => self.wait(*pause).await?,
                 (error @ TagError::Unavailable(_), None) => {
@@ -182,8 +185,10 @@ impl<'a> Labeller<'a> {
 
     /// One call in its slot of the pace that all workers share.
     async fn paced(&self, bytes: &[u8], form: Form) -> Result<Result<Labels, TagError>, Halt> {
-        let slot = pace::reserve(self.pool, self.tagger.name(), self.terms.interval).await?;
-        self.wait(slot).await?;
+        if !self.terms.interval.is_zero() {
+            let slot = pace::reserve(self.pool, self.tagger.name(), self.terms.interval).await?;
+            self.wait(slot).await?;
+        }
         metrics::counter!("tagger_calls_total", "tagger" => self.tagger.name()).increment(1);
         Ok(self.tagger.labels(bytes, form).await)
     }

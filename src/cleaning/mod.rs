@@ -27,7 +27,7 @@ pub use original::Original;
 pub use reopening::reopen;
 pub use replay::{Replay, ReplayedImage, replay};
 pub use review::{NewReview, Review, ReviewFilter};
-pub use settings::{ReferenceTags, Rule, TagSettings, TaggerName};
+pub use settings::{ReferenceTags, Rule, TagSettings};
 pub use tally::{Outcomes, Tally};
 pub use verdict::{Finding, Outcome, Verdict, VerdictFilter, newest as newest_verdicts};
 pub use weighing::weigh_tags;

@@ -5,23 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::db::{ClassId, Sha256};
-
-/// Which tagger gives the labels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TaggerName {
-    /// Amazon Rekognition's `DetectLabels`.
-    Rekognition,
-}
-
-impl TaggerName {
-    /// The name under which the tagger's answers are kept.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Rekognition => "rekognition",
-        }
-    }
-}
+use crate::tag::TaggerName;
 
 /// When an image shares tags with the references of its class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

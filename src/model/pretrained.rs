@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::db::{Sha256, pinned};
-use crate::nn::backbone::{self, Backbone};
+use crate::nn::backbone::{self, Backbone, Classifier, TensorError};
 
 /// Where timm publishes the weights that it trained `MobileNetV4` (conv, small) to.
 pub const REPOSITORY: &str = "timm/mobilenetv4_conv_small.e2400_r224_in1k";
@@ -53,13 +53,13 @@ pub enum Pretrained {
 #[derive(Debug, thiserror::Error)]
 pub enum PretrainedError {
     /// None are configured.
-    #[error("no pretrained weights are configured: {HINT}")]
+    #[error("{}; {HINT}", self.reason())]
     Nowhere,
     /// The file is not there, or the hub does not give it.
-    #[error("the pretrained weights cannot be had: {0:#}; {HINT}")]
+    #[error("{}; {HINT}", self.reason())]
     Unavailable(anyhow::Error),
     /// The file is there and is not what it should be.
-    #[error("the pretrained weights cannot be used: {0:#}; {HINT}")]
+    #[error("{}; {HINT}", self.reason())]
     Invalid(anyhow::Error),
 }
 
@@ -72,6 +72,15 @@ impl PretrainedError {
             Self::Invalid(_) => "pretrained_weights_invalid",
         }
     }
+
+    /// What is wrong, without what to do about it.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Nowhere => "no pretrained weights are configured".to_owned(),
+            Self::Unavailable(error) => format!("the pretrained weights cannot be had: {error:#}"),
+            Self::Invalid(error) => format!("the pretrained weights cannot be used: {error:#}"),
+        }
+    }
 }
 
 impl Pretrained {
@@ -80,6 +89,21 @@ impl Pretrained {
     /// # Errors
     /// When there is no file, or it is not the network's.
     pub async fn load(&self) -> Result<(Arc<Backbone>, Sha256), PretrainedError> {
+        self.read(backbone::read).await
+    }
+
+    /// The network with its classifier, and the checksum of the file.
+    ///
+    /// # Errors
+    /// When there is no file, or it is not the network's.
+    pub async fn load_classifier(&self) -> Result<(Arc<Classifier>, Sha256), PretrainedError> {
+        self.read(backbone::read_classifier).await
+    }
+
+    async fn read<T: Send + Sync + 'static>(
+        &self,
+        network: impl FnOnce(&[u8]) -> Result<T, TensorError> + Send + 'static,
+    ) -> Result<(Arc<T>, Sha256), PretrainedError> {
         use PretrainedError::{Invalid, Unavailable};
         let (path, pinned) = match self {
             Self::File { path, sha256 } => (path.clone(), *sha256),
@@ -96,8 +120,8 @@ impl Pretrained {
                 let error = anyhow::anyhow!("{name} has the SHA-256 {found}, not {pinned}");
                 return Err(Invalid(error));
             }
-            let backbone = backbone::read(&bytes).context(name).map_err(Invalid)?;
-            Ok((Arc::new(backbone), found))
+            let network = network(&bytes).context(name).map_err(Invalid)?;
+            Ok((Arc::new(network), found))
         };
         tokio::task::spawn_blocking(read).await.map_err(|error| Unavailable(error.into()))?
     }

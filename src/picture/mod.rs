@@ -3,6 +3,7 @@
 //! Everything but the table (`store`) is plain, synchronous and free of I/O: call it inside `spawn_blocking`, behind whatever
 //! bounds how many pictures are decoded at once.
 
+pub mod crop;
 mod decode;
 mod fingerprint;
 mod format;

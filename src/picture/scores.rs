@@ -1,4 +1,4 @@
-//! Scores of a picture's full-size pixels, 0 (worst) to 1 (best), as CleanVision defines them.
+//! Scores of a picture's full-size pixels, 0 (worst) to 1 (best), as `CleanVision` defines them.
 
 use image::{GrayImage, RgbImage};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ const COLOURED: f64 = 16.0;
 
 /// Scores of a picture, each from 0 (worst) to 1 (nothing to see).
 ///
-/// They agree with CleanVision's for files of one or three channels, but for `grayscale`: there a file of one channel
+/// They agree with `CleanVision`'s for files of one or three channels, but for `grayscale`: there a file of one channel
 /// is 0 and every other file 1, while here the pixels decide. A picture all of whose pixels are grey counts as one of one
 /// channel, whatever its file says.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -94,10 +94,10 @@ impl Levels {
 
 /// Perceived brightness √(0.241 R² + 0.691 G² + 0.068 B²), rounded to a step.
 fn step([red, green, blue]: [u8; 3]) -> usize {
-    let square = |level: u8| u32::from(level) * u32::from(level);
-    let thousandfold = 241 * square(red) + 691 * square(green) + 68 * square(blue);
     // √1000 is in the factor; the sum is at most 1000 × 255².
     const FACTOR: f32 = 16.0 / 31.622_776;
+    let square = |level: u8| u32::from(level) * u32::from(level);
+    let thousandfold = 241 * square(red) + 691 * square(green) + 68 * square(blue);
     let step = ((thousandfold as f32).sqrt() * FACTOR + 0.5) as usize;
     step.min(STEPS)
 }

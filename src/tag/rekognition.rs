@@ -13,8 +13,8 @@ use aws_sdk_rekognition::operation::detect_labels::{DetectLabelsError, DetectLab
 use aws_sdk_rekognition::primitives::Blob;
 use aws_sdk_rekognition::types;
 
-use super::{Form, Label, Labels, TagError};
-use crate::picture::{self, Format, Limits, Rejection};
+use super::{Form, Label, Labels, TagError, generous, unscannable};
+use crate::picture::{self, Format};
 
 /// What is asked for: well under the service's own 55, because specific names ("Cruiser") stand beside that cut. All
 /// that comes is kept, and the caller applies its own threshold; a later job with another one costs nothing.
@@ -199,13 +199,4 @@ async fn reencoded(bytes: Vec<u8>) -> Result<Vec<u8>, TagError> {
     })
     .await
     .map_err(|_| TagError::Unavailable("the picture was not encoded".to_owned()))?
-}
-
-/// What was stored has passed the caps already.
-fn generous() -> Limits {
-    Limits { max_bytes: usize::MAX, ..Limits::default() }
-}
-
-fn unscannable(why: &Rejection) -> TagError {
-    TagError::Unscannable { code: why.code() }
 }

@@ -104,7 +104,7 @@ impl CleaningCheck {
         job: &CleaningJob,
         images: Vec<ImageId>,
     ) -> Checked {
-        let labeller = self.app.labeller(job.id, context.stopping().child_token());
+        let labeller = self.app.labeller(job, context.stopping().child_token());
         let (labeller, total) = (&labeller, images.len() as u64);
         let mut results = stream::iter(images)
             .map(|image| self.judge(job, labeller, image))

@@ -90,7 +90,7 @@ impl CleaningLabel {
         job: &CleaningJob,
         pictures: &[Sha256],
     ) -> Option<Halt> {
-        let labeller = self.app.labeller(job.id, context.stopping().child_token());
+        let labeller = self.app.labeller(job, context.stopping().child_token());
         let labeller = &labeller;
         let mut results = stream::iter(pictures.to_vec())
             .map(|sha256| self.label_one(job, labeller, sha256))

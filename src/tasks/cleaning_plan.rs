@@ -100,7 +100,7 @@ impl CleaningPlan {
     ) -> Result<(Vec<NewTask>, usize), TaskError> {
         let (mut tasks, mut steps) = (Vec::new(), 0);
         if job.asks_for(TAGS) {
-            let labeller = self.app.labeller(job.id, context.stopping().child_token());
+            let labeller = self.app.labeller(job, context.stopping().child_token());
             let pictures: Vec<Sha256> = images.iter().map(|(_, sha256)| *sha256).collect();
             let unlabelled = labeller.unlabelled(&pictures).await?;
             steps += unlabelled.len();
@@ -123,7 +123,7 @@ impl CleaningPlan {
         context: &Context,
         job: &CleaningJob,
     ) -> Result<Vec<ReferenceTags>, TaskError> {
-        let labeller = self.app.labeller(job.id, context.stopping().child_token());
+        let labeller = self.app.labeller(job, context.stopping().child_token());
         let work = async {
             let references = if job.planned_at.is_some() {
                 job.references.clone()

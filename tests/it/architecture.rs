@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const BASE: [&str; 4] = ["nn", "queue", "blobs", "db"];
 /// Each noun may use those before it.
 const NOUNS: [&str; 9] = [
-    "picture", "dataset", "scrape", "tag", "snapshot", "model", "training", "cleaning", "classify",
+    "picture", "dataset", "scrape", "snapshot", "model", "tag", "training", "cleaning", "classify",
 ];
 const OUTER: [&str; 3] = ["api", "web", "tasks"];
 const ROOT: [&str; 3] = ["app", "config", "telemetry"];

@@ -18,6 +18,7 @@ mod fetch;
 mod health;
 mod image;
 mod import_job;
+mod local_tagger;
 mod migrations;
 mod model;
 mod model_import;

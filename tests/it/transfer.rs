@@ -2,11 +2,8 @@
 
 use std::path::Path;
 
-use axum::Router;
-use axum::routing::get;
 use serde_json::{Value, json};
 use shipshape::db::Sha256;
-use tokio::net::TcpListener;
 
 use crate::support::backbone;
 use crate::support::drawn::{PATIENCE, activated, drawn, frozen, patchwork, png};
@@ -161,30 +158,11 @@ async fn without_weights_a_run_is_refused_or_fails_with_the_reason() {
     }
 }
 
-/// A hub with one file, which a second request does not get.
-async fn hub(bytes: Vec<u8>) -> String {
-    let asked = std::sync::atomic::AtomicBool::new(false);
-    let once = async move || {
-        let again = asked.swap(true, std::sync::atomic::Ordering::SeqCst);
-        if again { Err(axum::http::StatusCode::GONE) } else { Ok(bytes.clone()) }
-    };
-    let once = std::sync::Arc::new(once);
-    let file = move || {
-        let once = std::sync::Arc::clone(&once);
-        async move { once().await }
-    };
-    let router = Router::new().route("/me/net/resolve/abc/model.safetensors", get(file));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    format!("http://{address}")
-}
-
 #[tokio::test]
 async fn weights_are_downloaded_once_when_the_first_run_needs_them() {
     let bytes = backbone::weights(3);
     let sha256 = Sha256::of(&bytes).to_string();
-    let endpoint = hub(bytes).await;
+    let endpoint = backbone::hub(bytes).await;
     let hub = ["--hf-endpoint", &endpoint, "--backbone-repository", "me/net"];
     let pinned = ["--backbone-revision", "abc", "--backbone-sha256", &sha256];
     let service = service(&[hub, pinned].concat()).await;

@@ -40,13 +40,15 @@ fn of(opinion: &LearntOpinion) -> Finding {
         "suggested": suggested,
         "suggested_confidence": suggested_confidence,
     });
+    let score = f64::from(*self_confidence);
     if opinion.suspect {
         let reason = format!(
             "looks like {suggested} ({suggested_confidence:.2}) rather than {class} ({self_confidence:.2})"
         );
-        return Finding::flagged(reason, evidence);
+        return Finding::flagged(reason, evidence).with_score(score);
     }
-    Finding::passed(format!("looks like {class} ({self_confidence:.2})"), evidence)
+    let reason = format!("looks like {class} ({self_confidence:.2})");
+    Finding::passed(reason, evidence).with_score(score)
 }
 
 #[cfg(test)]

@@ -35,10 +35,12 @@ fn of(opinion: &LearntOpinion) -> Finding {
          {} {FAR:.1}",
         if *deviation > FAR { "above" } else { "within" },
     );
-    if *deviation > FAR {
-        return Finding::flagged(reason, evidence);
-    }
-    Finding::passed(reason, evidence)
+    // 1 at the usual distance, a half where it becomes too far.
+    let score = f64::from(FAR / (FAR + deviation.max(0.0)));
+    let is_far = *deviation > FAR;
+    let finding =
+        if is_far { Finding::flagged(reason, evidence) } else { Finding::passed(reason, evidence) };
+    finding.with_score(score)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `blurry`, `dark`, `light`, `low_information`, `grayscale`: scores of the full-size pixels, as CleanVision defines
+//! `blurry`, `dark`, `light`, `low_information`, `grayscale`: scores of the full-size pixels, as `CleanVision` defines
 //! them ([`Scores`] says where not).
 
 use futures::future::BoxFuture;

@@ -201,7 +201,12 @@ pub(super) fn judge(standard: Standard<'_>, image: &Labels) -> Finding {
     evidence["weights"] = json!(weights);
     let is_flagged = share < settings.threshold;
     let reason = reason(weights, &shared, share, (settings.threshold, own));
-    if is_flagged { Finding::flagged(reason, evidence) } else { Finding::passed(reason, evidence) }
+    let finding = if is_flagged {
+        Finding::flagged(reason, evidence)
+    } else {
+        Finding::passed(reason, evidence)
+    };
+    finding.with_score(f64::from(share))
 }
 
 fn reason(

@@ -6,6 +6,7 @@
 //! nothing here has a backward pass.
 
 mod architecture;
+mod classifier;
 mod depthwise;
 mod forward;
 mod kernel;
@@ -17,10 +18,11 @@ mod weights;
 use rayon::prelude::*;
 
 pub use architecture::{Convolution, End, convolutions};
+pub use classifier::{CLASSES, Classifier};
 use forward::Scratch;
 use kernel::Kernel;
 use product::Patches;
-pub use weights::{TensorError, read};
+pub use weights::{TensorError, read, read_classifier};
 
 /// Numbers in the features of one picture.
 pub const FEATURES: usize = 1280;

@@ -5,11 +5,6 @@ use std::convert::Infallible;
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::*;
-use crate::nn::dense::{self, DenseShape};
-use crate::nn::reversed;
-
-/// The `ImageNet` classes that timm's classifier knows.
-const CLASSES: usize = 1000;
 
 /// Pseudo-random numbers in [−1, 1), the same in `benches/peers/backbone_peer.py`: the finaliser of
 /// `MurmurHash3` over the FNV-1a hash of a name plus an index.
@@ -46,15 +41,10 @@ fn formula_picture(size: usize) -> Vec<f32> {
     formula("picture", size * size * 3).map(|value| value.midpoint(1.0)).collect()
 }
 
-/// What timm's classifier makes of features.
-fn formula_logits(features: &[f32]) -> Vec<f32> {
-    let shape = DenseShape { inputs: FEATURES, outputs: CLASSES };
-    let weights = formula_tensor("classifier.weight", &[CLASSES, FEATURES]);
-    let weights = reversed(&weights, [CLASSES, 1, FEATURES]);
-    let bias = formula_tensor("classifier.bias", &[CLASSES]);
-    let mut logits = vec![0.0; CLASSES];
-    dense::evaluate(shape, features, (&weights, &bias), &mut logits, false);
-    logits
+/// The whole network with the formula's weights.
+fn formula_classifier() -> Classifier {
+    let network = Classifier::new(|name, shape| Ok::<_, Infallible>(formula_tensor(name, shape)));
+    network.unwrap_or_else(|never| match never {})
 }
 
 /// The largest difference, in units of the largest expected number.
@@ -69,11 +59,11 @@ fn difference(found: &[f32], expected: &[f32]) -> f32 {
 fn features_and_logits_are_those_of_timm() {
     let fixture = include_bytes!("fixtures/mobilenetv4_conv_small.f32").as_chunks::<4>().0;
     let fixture: Vec<f32> = fixture.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-    let backbone = formula_backbone();
+    let (backbone, classifier) = (formula_backbone(), formula_classifier());
     for (size, expected) in [224, 96].into_iter().zip(fixture.chunks_exact(FEATURES + CLASSES)) {
         let picture = formula_picture(size);
         let features = backbone.features(size, 1, |_, pixels| pixels.copy_from_slice(&picture));
-        let logits = formula_logits(&features);
+        let logits = classifier.logits(size, 1, |_, pixels| pixels.copy_from_slice(&picture));
         let worst = difference(&features, &expected[..FEATURES]);
         assert!(worst < 1e-4, "features at {size}: {worst}");
         let worst = difference(&logits, &expected[FEATURES..]);
@@ -109,7 +99,7 @@ fn a_network_made_of_its_own_numbers_is_the_same() {
 /// A file as timm's, counters of batches included; `change` may spoil a tensor's shape.
 fn file(change: impl Fn(&str, &mut Vec<usize>)) -> Vec<u8> {
     let mut tensors = vec![("bn1.num_batches_tracked".to_owned(), Dtype::I64, vec![], vec![0; 8])];
-    let network = Backbone::new(|name, shape| {
+    let network = Classifier::new(|name, shape| {
         let numbers = formula_tensor(name, shape);
         let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         let mut found = shape.to_vec();
@@ -128,6 +118,7 @@ fn file(change: impl Fn(&str, &mut Vec<usize>)) -> Vec<u8> {
 fn a_published_file_is_read_and_another_networks_is_refused() {
     let bytes = file(|_, _| {});
     assert_eq!(read(&bytes), Ok(formula_backbone()));
+    assert_eq!(read_classifier(&bytes), Ok(formula_classifier()));
     for at in (0..bytes.len()).step_by(bytes.len() / 40) {
         assert!(matches!(read(&bytes[..at]), Err(TensorError::Broken(_))), "cut at {at}");
     }
@@ -139,6 +130,21 @@ fn a_published_file_is_read_and_another_networks_is_refused() {
     let refused = read(&other);
     assert!(
         matches!(&refused, Err(TensorError::Wrong { name, .. }) if name.contains("dw_mid")),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_network_for_other_classes_still_gives_features_but_no_names() {
+    let bytes = file(|name, shape| {
+        if name == "classifier.weight" {
+            *shape = vec![FEATURES, CLASSES];
+        }
+    });
+    assert_eq!(read(&bytes), Ok(formula_backbone()));
+    let refused = read_classifier(&bytes);
+    assert!(
+        matches!(&refused, Err(TensorError::Wrong { name, .. }) if name == "classifier.weight"),
         "{refused:?}"
     );
 }

@@ -2,7 +2,7 @@
 
 use safetensors::tensor::{Dtype, SafeTensors};
 
-use super::Backbone;
+use super::{Backbone, Classifier};
 
 /// Why a file with a backbone's weights was refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -34,20 +34,34 @@ pub enum TensorError {
 /// # Errors
 /// The first tensor that is not as the network needs it; hostile bytes never panic.
 pub fn read(bytes: &[u8]) -> Result<Backbone, TensorError> {
-    let file = SafeTensors::deserialize(bytes);
-    let file = file.map_err(|error| TensorError::Broken(error.to_string()))?;
-    Backbone::new(|name, shape| {
-        let view = file.tensor(name).map_err(|_| TensorError::Missing(name.to_owned()))?;
-        if view.dtype() != Dtype::F32 || view.shape() != shape {
-            let found = format!("{} {:?}", view.dtype(), view.shape());
-            return Err(TensorError::Wrong { name: name.into(), expected: shape.to_vec(), found });
-        }
-        let (numbers, _) = view.data().as_chunks::<4>();
-        let numbers: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        if numbers.iter().all(|value| value.is_finite()) {
-            Ok(numbers)
-        } else {
-            Err(TensorError::NotFinite(name.to_owned()))
-        }
-    })
+    let file = open(bytes)?;
+    Backbone::new(|name, shape| tensor(&file, name, shape))
+}
+
+/// The same network with its classifier of `ImageNet`'s classes.
+///
+/// # Errors
+/// As [`read`], and where the file has no such classifier.
+pub fn read_classifier(bytes: &[u8]) -> Result<Classifier, TensorError> {
+    let file = open(bytes)?;
+    Classifier::new(|name, shape| tensor(&file, name, shape))
+}
+
+fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, TensorError> {
+    SafeTensors::deserialize(bytes).map_err(|error| TensorError::Broken(error.to_string()))
+}
+
+fn tensor(file: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>, TensorError> {
+    let view = file.tensor(name).map_err(|_| TensorError::Missing(name.to_owned()))?;
+    if view.dtype() != Dtype::F32 || view.shape() != shape {
+        let found = format!("{} {:?}", view.dtype(), view.shape());
+        return Err(TensorError::Wrong { name: name.into(), expected: shape.to_vec(), found });
+    }
+    let (numbers, _) = view.data().as_chunks::<4>();
+    let numbers: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    if numbers.iter().all(|value| value.is_finite()) {
+        Ok(numbers)
+    } else {
+        Err(TensorError::NotFinite(name.to_owned()))
+    }
 }
