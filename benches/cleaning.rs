@@ -37,6 +37,7 @@ fn fingerprint(file: &str) -> Fingerprint {
 
 fn count_pairs(fingerprints: &[Fingerprint]) -> usize {
     let behind = |at: usize| fingerprints[at + 1..].iter();
-    let like = |at: usize| behind(at).filter(move |other| near(fingerprints[at], **other).is_some());
+    let like =
+        |at: usize| behind(at).filter(move |other| near(fingerprints[at], **other).is_some());
     (0..fingerprints.len()).map(|at| like(at).count()).sum()
 }

@@ -66,20 +66,21 @@ async fn a_broad_tag_is_not_enough_for_the_specific_rule_and_a_replay_costs_noth
     let _moves = MOVES.read().await;
     let fleet = fleet().await;
     for seed in 1..=4 {
-        fleet.add(0, &drawing(seed, 128), &["Boat", "Vehicle", "Water", "Sailor"]).await;
+        let ship = ["Boat", "Vehicle", "Water", "Sea", "Sailor"];
+        fleet.add(0, &drawing(seed, 128), &ship).await;
     }
-    // Water is all that a puddle shares with a ship.
-    let puddle = fleet.add(0, &drawing(50, 128), &["Water", "Street"]).await;
+    // What a toy shares with a ship all pictures have.
+    let toy = fleet.add(0, &drawing(50, 128), &["Boat", "Water", "Bath"]).await;
     let path = fleet.start(&["tags"], json!({"tags": {"rule": "specific"}})).await;
     let job = fleet.service.ended(&path, PATIENCE).await;
     assert_eq!(job["counts"], json!({"passed": 4, "flagged": 1, "unscannable": 0}), "{job}");
     let weights = job["tag_weights"].as_array().unwrap();
-    assert_eq!(weights[0]["tag"], "Sea", "no other picture has it");
+    assert_eq!(weights[0]["tag"], "Vehicle", "the toy lacks it");
     let verdicts = fleet.verdicts(&path, "&outcome=flagged").await;
-    assert_eq!(verdicts[0]["image_id"], json!(puddle.id));
+    assert_eq!(verdicts[0]["image_id"], json!(toy.id));
     assert!(verdicts[0]["evidence"]["share"].as_f64().unwrap() < 0.25, "{}", verdicts[0]);
     let reason = verdicts[0]["reason"].as_str().unwrap();
-    assert!(reason.starts_with("shares only Water ("), "{reason}");
+    assert!(reason.starts_with("shares only Boat ("), "{reason}");
 
     let calls = fleet.tagger.requests().len();
     let replay = async |settings| {
@@ -96,13 +97,10 @@ async fn a_broad_tag_is_not_enough_for_the_specific_rule_and_a_replay_costs_noth
     let same = replay(json!({})).await;
     assert_eq!((&same["counts"], &same["weights"]), (&job["counts"], &job["tag_weights"]));
     assert_eq!(same["newly_flagged"], 0);
-    let strict = replay(json!({"threshold": 0.99, "images": 2})).await;
-    assert_eq!(
-        (&strict["newly_flagged"], strict["images"].as_array().unwrap().len()),
-        (&json!(4), 2)
-    );
+    let lax = replay(json!({"threshold": 0.05, "images": 0})).await;
+    assert_eq!((&lax["no_longer_flagged"], &lax["images"]), (&json!(1), &json!([])));
     assert_eq!(fleet.tagger.requests().len(), calls);
-    assert_eq!(fleet.state(puddle).await.0, "flagged", "a replay changes nothing");
+    assert_eq!(fleet.state(toy).await.0, "flagged", "a replay changes nothing");
 
     let (status, problem) = fleet.service.post(&format!("{path}/replay"), &json!({"k": 0})).await;
     assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("k")));
@@ -345,7 +343,7 @@ async fn what_a_job_cannot_be_started_with_is_named() {
     assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("checks[1]")));
     assert!(problem["detail"].as_str().unwrap().contains("near_duplicate"), "{problem}");
     for tags in
-        [json!({"rule": "specific"}), json!({"k": 0}), json!({"k": 51}), json!({"tagger": "me"})]
+        [json!({"threshold": 2}), json!({"k": 0}), json!({"k": 51}), json!({"tagger": "me"})]
     {
         let body = json!({"dataset_id": dataset, "checks": ["tags"], "tags": tags});
         let (status, problem) = post(body).await;
@@ -377,7 +375,9 @@ async fn a_cancelled_job_stops_and_can_go_on() {
     assert_eq!(status, 202);
     let job = fleet.service.ended(&path, PATIENCE).await;
     assert_eq!((&job["status"], &job["counts"]["passed"]), (&json!("succeeded"), &json!(5)));
-    assert_eq!(job["progress"], json!({"done": 5, "total": 5}));
+    let progress = &job["progress"];
+    assert_eq!(progress["done"], progress["total"]);
+    assert!(progress["done"].as_i64().unwrap() >= 5, "{job}");
     let (status, page) = fleet.service.get("/cleaning-jobs?status=succeeded").await;
     assert_eq!((status, page["items"].as_array().unwrap().len()), (200, 1));
 }

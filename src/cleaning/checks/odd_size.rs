@@ -39,7 +39,7 @@ impl Check for OddSize {
 }
 
 fn of(width: i32, height: i32, quartiles: (f64, f64), threshold: f64) -> Finding {
-    let size = f64::from(width).sqrt() * f64::from(height).sqrt();
+    let size = (f64::from(width) * f64::from(height)).sqrt();
     let (lower, upper) = quartiles;
     let range = upper - lower;
     let (low, high) = (lower - RANGES * range, upper + RANGES * range);

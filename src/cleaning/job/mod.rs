@@ -106,7 +106,7 @@ pub(super) async fn freeze_sizes(
         r#"update cleaning_jobs j
            set size_quartiles = coalesce(j.size_quartiles, (
                select percentile_cont(array[0.25, 0.75]) within group (
-                   order by sqrt(p.width::float8) * sqrt(p.height::float8))
+                   order by sqrt(p.width::float8 * p.height::float8))
                from images i join pictures p using (sha256)
                where i.dataset_id = j.dataset_id and i.state in ('accepted', 'flagged')
                  and i.created_at <= coalesce(j.planned_at, now())))
