@@ -25,10 +25,10 @@ from shipshape_client.api.service import readyz
 from shipshape_client.api.snapshots import create_snapshot, get_snapshot
 from shipshape_client.api.training_runs import create_training_run, get_curve, get_training_run, list_epochs
 from shipshape_client.models import (
-    Augment,
     Decision,
     ImageState,
     JobStatus,
+    NewAugment,
     NewClass,
     NewCleaningJob,
     NewCleaningJobChecksItem,
@@ -46,8 +46,8 @@ from shipshape_client.models import (
     ScrapeJobRequest,
     ScrapeJobRequestSource,
     StopReason,
-    TaggerName,
     TagSettings,
+    TaggerName,
 )
 from shipshape_client.types import File
 
@@ -61,7 +61,7 @@ RECIPE = NewRecipe(
     image_size=48,
     epochs=30,
     batch_size=16,
-    augment=Augment(shear_degrees=5, zoom=0.1, horizontal_flip=True),
+    augment=NewAugment(shear_degrees=5, zoom=0.1, horizontal_flip=True),
 )
 MOST_SECONDS = 300
 
