@@ -29,10 +29,13 @@ pub enum Halt {
 }
 
 impl Halt {
-    /// Of several reasons the one to act on: what no retry mends before what a retry mends.
+    /// Of this reason and an earlier one the one to act on: what no retry mends before what a retry mends.
     #[must_use]
-    pub fn worse(self, other: Self) -> Self {
-        if other.rank() > self.rank() { other } else { self }
+    pub fn or_worse(self, earlier: Option<Self>) -> Self {
+        match earlier {
+            Some(earlier) if earlier.rank() >= self.rank() => earlier,
+            _ => self,
+        }
     }
 
     fn rank(&self) -> u8 {

@@ -83,6 +83,12 @@ impl Finding {
         Self::new(Outcome::Flagged, reason, evidence)
     }
 
+    /// Something against the image where `is_flagged`, else nothing, for the same reason.
+    pub fn judged(is_flagged: bool, reason: impl Into<String>, evidence: Value) -> Self {
+        let outcome = if is_flagged { Outcome::Flagged } else { Outcome::Passed };
+        Self::new(outcome, reason, evidence)
+    }
+
     /// The same with a score.
     #[must_use]
     pub fn with_score(self, score: f64) -> Self {

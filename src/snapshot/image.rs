@@ -42,6 +42,40 @@ pub struct SnapshotImage {
     pub split: Split,
 }
 
+/// An image before it is a member.
+#[derive(Debug, Clone)]
+pub struct Found<C> {
+    /// The dataset that it is of.
+    pub dataset: DatasetId,
+    /// The image.
+    pub image: ImageId,
+    /// Its picture.
+    pub sha256: Sha256,
+    /// Whether the bytes lie in quarantine.
+    pub quarantined: bool,
+    /// Its class.
+    pub class: C,
+}
+
+/// Numbers images and their classes in this order, in which those of a class stand together.
+pub fn numbered<C: PartialEq>(found: impl IntoIterator<Item = Found<C>>) -> (Vec<C>, Vec<Member>) {
+    let (mut classes, mut members) = (Vec::new(), Vec::new());
+    for Found { dataset, image, sha256, quarantined, class } in found {
+        if classes.last() != Some(&class) {
+            classes.push(class);
+        }
+        members.push(Member {
+            position: members.len() as i32,
+            image: Some(image),
+            sha256,
+            label: classes.len() - 1,
+            split: Split::Train,
+            key: Key::of_image(dataset, sha256, quarantined),
+        });
+    }
+    (classes, members)
+}
+
 /// The accepted images of a dataset, and the names of their classes in label order.
 pub(super) async fn accepted(
     connection: &mut PgConnection,
@@ -56,22 +90,14 @@ pub(super) async fn accepted(
     )
     .fetch_all(connection)
     .await?;
-    let mut classes: Vec<String> = Vec::new();
-    let mut members = Vec::with_capacity(rows.len());
-    for row in rows {
-        if classes.last() != Some(&row.name) {
-            classes.push(row.name);
-        }
-        members.push(Member {
-            position: members.len() as i32,
-            image: Some(row.id),
-            sha256: row.sha256,
-            label: classes.len() - 1,
-            split: Split::Train,
-            key: Key::of_image(dataset, row.sha256, row.quarantined),
-        });
-    }
-    Ok((classes, members))
+    let found = rows.into_iter().map(|row| Found {
+        dataset,
+        image: row.id,
+        sha256: row.sha256,
+        quarantined: row.quarantined,
+        class: row.name,
+    });
+    Ok(numbered(found))
 }
 
 /// The near-duplicates among `members`, as positions.

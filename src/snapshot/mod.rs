@@ -5,7 +5,8 @@ pub mod leaks;
 mod split;
 
 pub use image::{
-    ImageFilter, Member, SnapshotImage, list as list_images, locate, members, near_duplicates,
+    Found, ImageFilter, Member, SnapshotImage, list as list_images, locate, members,
+    near_duplicates, numbered,
 };
 pub use split::{Division, Split, TooSmall, split};
 

@@ -122,10 +122,7 @@ impl CleaningCheck {
                     if !matches!(halt, Halt::Budget) {
                         labeller.halt();
                     }
-                    checked.halt = Some(match checked.halt.take() {
-                        Some(earlier) => earlier.worse(halt),
-                        None => halt,
-                    });
+                    checked.halt = Some(halt.or_worse(checked.halt.take()));
                 }
             }
         }

@@ -101,10 +101,7 @@ impl CleaningLabel {
             context.progress(done, pictures.len() as u64);
             if let Err(halt) = result {
                 labeller.halt();
-                stopped = Some(match stopped {
-                    Some(earlier) => earlier.worse(halt),
-                    None => halt,
-                });
+                stopped = Some(halt.or_worse(stopped));
             }
         }
         stopped

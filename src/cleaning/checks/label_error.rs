@@ -55,20 +55,11 @@ fn of(opinion: &LearntOpinion) -> Finding {
 mod tests {
     use super::*;
     use crate::cleaning::Outcome;
-    use crate::db::ClassId;
+    use crate::cleaning::learning::tests::opinion;
 
     #[test]
     fn a_suspect_label_names_the_better_one() {
-        let opinion = LearntOpinion {
-            class_id: ClassId(uuid::Uuid::nil()),
-            class: "cat".into(),
-            suggested: "dog".into(),
-            self_confidence: 0.04,
-            suggested_confidence: 0.96,
-            suspect: true,
-            distance: 0.1,
-            deviation: 0.0,
-        };
+        let opinion = LearntOpinion { suspect: true, ..opinion() };
         let finding = of(&opinion);
         assert_eq!(finding.outcome, Outcome::Flagged);
         assert_eq!(finding.reason, "looks like dog (0.96) rather than cat (0.04)");

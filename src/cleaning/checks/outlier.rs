@@ -30,37 +30,26 @@ impl Check for Outlier {
 fn of(opinion: &LearntOpinion) -> Finding {
     let LearntOpinion { distance, deviation, .. } = opinion;
     let evidence = json!({ "distance": distance, "deviation": deviation, "threshold": FAR });
+    let is_far = *deviation > FAR;
     let reason = format!(
         "{deviation:.1} standard deviations farther than usual from the pictures most like it, \
          {} {FAR:.1}",
-        if *deviation > FAR { "above" } else { "within" },
+        if is_far { "above" } else { "within" },
     );
     // 1 at the usual distance, a half where it becomes too far.
     let score = f64::from(FAR / (FAR + deviation.max(0.0)));
-    let is_far = *deviation > FAR;
-    let finding =
-        if is_far { Finding::flagged(reason, evidence) } else { Finding::passed(reason, evidence) };
-    finding.with_score(score)
+    Finding::judged(is_far, reason, evidence).with_score(score)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cleaning::Outcome;
-    use crate::db::ClassId;
+    use crate::cleaning::learning::tests::opinion;
 
     #[test]
     fn who_is_far_is_flagged_with_the_distance() {
-        let opinion = LearntOpinion {
-            class_id: ClassId(uuid::Uuid::nil()),
-            class: "cat".into(),
-            suggested: "cat".into(),
-            self_confidence: 0.9,
-            suggested_confidence: 0.9,
-            suspect: false,
-            distance: 0.4,
-            deviation: FAR + 1.0,
-        };
+        let opinion = LearntOpinion { deviation: FAR + 1.0, ..opinion() };
         assert_eq!(of(&opinion).outcome, Outcome::Flagged);
         assert_eq!(of(&LearntOpinion { deviation: -1.0, ..opinion }).outcome, Outcome::Passed);
     }

@@ -10,12 +10,9 @@ pub(super) fn finding(check: &str, score: f64, threshold: f64, mut evidence: Val
     evidence["score"] = score.into();
     let flagged = score < threshold;
     let score_in_words = in_words(score, threshold);
-    let finding = if flagged {
-        Finding::flagged(format!("{check}: {score_in_words}, below {threshold}"), evidence)
-    } else {
-        Finding::passed(format!("{check}: {score_in_words}, not below {threshold}"), evidence)
-    };
-    finding.with_score(score)
+    let below = if flagged { "below" } else { "not below" };
+    let reason = format!("{check}: {score_in_words}, {below} {threshold}");
+    Finding::judged(flagged, reason, evidence).with_score(score)
 }
 
 /// Two digits, or as many as it takes to tell the score from the threshold.

@@ -173,8 +173,23 @@ fn folds(labels: &[u32], groups: &[usize]) -> Vec<usize> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::db::ClassId;
+
+    /// Of a cat that looks like a dog, and lies where pictures usually do.
+    pub(in crate::cleaning) fn opinion() -> LearntOpinion {
+        LearntOpinion {
+            class_id: ClassId(uuid::Uuid::nil()),
+            class: "cat".into(),
+            suggested: "dog".into(),
+            self_confidence: 0.04,
+            suggested_confidence: 0.96,
+            suspect: false,
+            distance: 0.1,
+            deviation: 0.0,
+        }
+    }
 
     #[test]
     fn every_fold_has_its_share_of_each_class_and_groups_stay_together() {

@@ -3,9 +3,8 @@
 use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 
 use super::Learnt;
-use crate::blobs::Key;
 use crate::db::{ClassId, CleaningJobId, DatasetId, ImageId, Sha256};
-use crate::snapshot::{Member, Split};
+use crate::snapshot::{self, Found, Member};
 
 /// What is learnt of an image.
 #[derive(Debug, Clone)]
@@ -58,7 +57,7 @@ pub async fn is_learnt(executor: impl PgExecutor<'_>, job: CleaningJobId) -> sql
     .await
 }
 
-/// Keeps what was learnt of `members`, in their order, whose labels are positions in `classes`. Images that are gone
+/// Keeps what was learnt of images, each with its label, a position in `classes`. Images that are gone
 /// meanwhile are left out.
 pub async fn insert(
     connection: &mut PgConnection,
@@ -117,20 +116,12 @@ pub async fn members(
     )
     .fetch_all(executor)
     .await?;
-    let mut classes: Vec<ClassId> = Vec::new();
-    let mut members = Vec::with_capacity(rows.len());
-    for row in rows {
-        if classes.last() != Some(&row.class) {
-            classes.push(row.class);
-        }
-        members.push(Member {
-            position: members.len() as i32,
-            image: Some(row.id),
-            sha256: row.sha256,
-            label: classes.len() - 1,
-            split: Split::Train,
-            key: Key::of_image(row.dataset, row.sha256, row.quarantined),
-        });
-    }
-    Ok((classes, members))
+    let found = rows.into_iter().map(|row| Found {
+        dataset: row.dataset,
+        image: row.id,
+        sha256: row.sha256,
+        quarantined: row.quarantined,
+        class: row.class,
+    });
+    Ok(snapshot::numbered(found))
 }

@@ -201,12 +201,7 @@ pub(super) fn judge(standard: Standard<'_>, image: &Labels) -> Finding {
     evidence["weights"] = json!(weights);
     let is_flagged = share < settings.threshold;
     let reason = reason(weights, &shared, share, (settings.threshold, own));
-    let finding = if is_flagged {
-        Finding::flagged(reason, evidence)
-    } else {
-        Finding::passed(reason, evidence)
-    };
-    finding.with_score(f64::from(share))
+    Finding::judged(is_flagged, reason, evidence).with_score(f64::from(share))
 }
 
 fn reason(
