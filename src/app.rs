@@ -111,15 +111,19 @@ impl App {
     /// Gives labels within the shared pace and the budget of a cleaning job; `stop` ends its waiting.
     pub fn labeller(&self, job: &CleaningJob, stop: CancellationToken) -> Labeller<'_> {
         let name = job.tags.clone().unwrap_or_default().tagger;
+        Labeller::new(&self.pool, self.taggers.named(name), job.id, self.terms(name), stop)
+    }
+
+    /// What a call of a tagger costs, in time and dollars.
+    pub fn terms(&self, tagger: TaggerName) -> Terms {
         let interval = Duration::try_from_secs_f64(self.config.rekognition_rate.recip());
-        let terms = match name {
+        match tagger {
             TaggerName::Rekognition => Terms {
                 interval: interval.unwrap_or(Duration::MAX),
                 price_usd: self.config.rekognition_price,
             },
             TaggerName::Local => Terms { interval: Duration::ZERO, price_usd: 0.0 },
-        };
-        Labeller::new(&self.pool, self.taggers.named(name), job.id, terms, stop)
+        }
     }
 }
 

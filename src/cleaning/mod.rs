@@ -1,7 +1,9 @@
 //! Cleaning: jobs that judge the images of a dataset, their verdicts, the quarantine and the reviews.
 
 pub mod checks;
+mod comparison;
 pub mod duplicates;
+mod estimate;
 mod halt;
 pub mod job;
 mod labeller;
@@ -19,7 +21,9 @@ mod tally;
 pub mod verdict;
 mod weighing;
 
+pub use comparison::{Difference, differences};
 pub use duplicates::Keeper;
+pub use estimate::{Estimate, estimate};
 pub use halt::Halt;
 pub use job::{CleaningJob, JobFilter, NewJob};
 pub use labeller::{Labeller, Terms, Unlabelled};

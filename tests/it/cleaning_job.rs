@@ -62,51 +62,6 @@ async fn a_second_job_costs_nothing_and_says_the_same() {
 }
 
 #[tokio::test]
-async fn a_broad_tag_is_not_enough_for_the_specific_rule_and_a_replay_costs_nothing() {
-    let _moves = MOVES.read().await;
-    let fleet = fleet().await;
-    for seed in 1..=4 {
-        let ship = ["Boat", "Vehicle", "Water", "Sea", "Sailor"];
-        fleet.add(0, &drawing(seed, 128), &ship).await;
-    }
-    // What a toy shares with a ship all pictures have.
-    let toy = fleet.add(0, &drawing(50, 128), &["Boat", "Water", "Bath"]).await;
-    let path = fleet.start(&["tags"], json!({"tags": {"rule": "specific"}})).await;
-    let job = fleet.service.ended(&path, PATIENCE).await;
-    assert_eq!(job["counts"], json!({"passed": 4, "flagged": 1, "unscannable": 0}), "{job}");
-    let weights = job["tag_weights"].as_array().unwrap();
-    assert_eq!(weights[0]["tag"], "Vehicle", "the toy lacks it");
-    let verdicts = fleet.verdicts(&path, "&outcome=flagged").await;
-    assert_eq!(verdicts[0]["image_id"], json!(toy.id));
-    assert!(verdicts[0]["evidence"]["share"].as_f64().unwrap() < 0.25, "{}", verdicts[0]);
-    let reason = verdicts[0]["reason"].as_str().unwrap();
-    assert!(reason.starts_with("shares only Boat ("), "{reason}");
-
-    let calls = fleet.tagger.requests().len();
-    let replay = async |settings| {
-        let (status, replay) = fleet.service.post(&format!("{path}/replay"), &settings).await;
-        assert_eq!(status, 200, "{replay}");
-        replay
-    };
-    let original = replay(json!({"rule": "any_of_top_k"})).await;
-    assert_eq!(
-        (&original["counts"]["flagged"], &original["no_longer_flagged"]),
-        (&json!(0), &json!(1))
-    );
-    assert_eq!(original["images"][0]["before"], "flagged");
-    let same = replay(json!({})).await;
-    assert_eq!((&same["counts"], &same["weights"]), (&job["counts"], &job["tag_weights"]));
-    assert_eq!(same["newly_flagged"], 0);
-    let lax = replay(json!({"threshold": 0.05, "images": 0})).await;
-    assert_eq!((&lax["no_longer_flagged"], &lax["images"]), (&json!(1), &json!([])));
-    assert_eq!(fleet.tagger.requests().len(), calls);
-    assert_eq!(fleet.state(toy).await.0, "flagged", "a replay changes nothing");
-
-    let (status, problem) = fleet.service.post(&format!("{path}/replay"), &json!({"k": 0})).await;
-    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("k")));
-}
-
-#[tokio::test]
 async fn what_learns_from_the_dataset_needs_enough_of_it() {
     let _moves = MOVES.read().await;
     let fleet = fleet().await;
@@ -193,26 +148,6 @@ async fn what_cannot_be_scanned_is_flagged_asked_once_and_stays_where_it_is() {
         ("flagged", (true, false))
     );
     assert_eq!(fleet.tagger.requests().len(), 1);
-}
-
-#[tokio::test]
-async fn a_budget_ends_the_job_and_a_larger_one_goes_on() {
-    let _moves = MOVES.read().await;
-    let fleet = fleet().await;
-    fleet.ships(1, 6).await;
-    let path = fleet.start(&["tags"], json!({"budget_usd": 0.004})).await;
-    let job = fleet.service.ended(&path, PATIENCE).await;
-    assert_eq!(
-        (&job["status"], &job["error"]["code"]),
-        (&json!("failed"), &json!("budget_exhausted"))
-    );
-    assert_eq!((&job["tagger_calls"], fleet.tagger.requests().len()), (&json!(4), 4));
-    let (status, _) =
-        fleet.service.post(&format!("{path}/retry?budget_usd=0.007"), &json!({})).await;
-    assert_eq!(status, 202);
-    let job = fleet.service.ended(&path, PATIENCE).await;
-    assert_eq!((&job["status"], &job["counts"]["passed"]), (&json!("succeeded"), &json!(6)));
-    assert_eq!(fleet.tagger.requests().len(), 7);
 }
 
 #[tokio::test]

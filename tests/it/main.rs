@@ -8,6 +8,7 @@ mod blobs;
 mod classify;
 mod cleaning_checks;
 mod cleaning_job;
+mod cleaning_terms;
 mod compose;
 mod dataset;
 mod doctor;

@@ -16,13 +16,13 @@ use crate::api::creation::{Begun, IdempotencyHeader, IdempotencyKey};
 use crate::api::extract::Json;
 use crate::api::problem::{Failures, FieldError, Problem};
 use crate::app::App;
-use crate::cleaning::{self, CleaningJob, Keeper, NewJob, TagSettings, checks, job};
+use crate::cleaning::{self, CleaningJob, Estimate, Keeper, NewJob, TagSettings, checks, job};
 use crate::dataset;
 use crate::db::DatasetId;
 use crate::queue;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(create))
+    OpenApiRouter::new().routes(routes!(create)).routes(routes!(estimate))
 }
 
 /// A cleaning job to start.
@@ -171,4 +171,27 @@ async fn create(
     queue::enqueue(&mut *connection, job::plan_task(id)).await?;
     let job = job::find(&mut *connection, id).await?.ok_or(Problem::NotFound("cleaning job"))?;
     creation.answer(StatusCode::ACCEPTED, Some(format!("/cleaning-jobs/{id}")), &job).await
+}
+
+/// Estimate what a cleaning job would cost, and start none.
+#[utoipa::path(
+    post, path = "/cleaning-jobs/estimate", tag = "cleaning jobs",
+    operation_id = "estimate_cleaning_job",
+    request_body = NewCleaningJob,
+    responses(
+        (status = 200, description = "What it would do and cost", body = Estimate),
+        Failures,
+    )
+)]
+async fn estimate(
+    State(app): State<Arc<App>>,
+    Json { value: new, .. }: Json<NewCleaningJob>,
+) -> Result<axum::Json<Estimate>, Problem> {
+    let new = new.checked()?;
+    let mut connection = app.pool.acquire().await?;
+    if dataset::find(&mut connection, new.dataset).await?.is_none() {
+        return Err(Problem::invalid("dataset_id", "there is no such dataset"));
+    }
+    let terms = app.terms(new.tags.clone().unwrap_or_default().tagger);
+    Ok(axum::Json(cleaning::estimate(&mut *connection, &new, terms).await?))
 }

@@ -1,5 +1,6 @@
 //! `/cleaning-jobs`: start, watch, stop and take back passes of checks over a dataset.
 
+mod comparison;
 mod creation;
 mod replay;
 mod steering;
@@ -27,6 +28,7 @@ use crate::queue::JobStatus;
 /// The routes of this folder.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
+        .merge(comparison::routes())
         .merge(creation::routes())
         .merge(replay::routes())
         .merge(steering::routes())

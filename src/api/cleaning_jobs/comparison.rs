@@ -1,0 +1,74 @@
+//! What a cleaning job says differently from another one.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use garde::Validate;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::load;
+use crate::api::extract::{Path, Query};
+use crate::api::page::{Page, default_limit};
+use crate::api::problem::{Failures, Problem};
+use crate::app::App;
+use crate::cleaning::{Difference, differences};
+use crate::db::{CleaningJobId, ImageId};
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(compare))
+}
+
+#[derive(Deserialize, Validate, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct DifferenceQuery {
+    /// The job to compare with, of the same dataset.
+    #[garde(skip)]
+    #[param(value_type = uuid::Uuid)]
+    with: CleaningJobId,
+    /// Rows in a page.
+    #[serde(default = "default_limit")]
+    #[garde(range(min = 1, max = 200))]
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: i64,
+    /// `next_cursor` of the page before.
+    #[garde(skip)]
+    cursor: Option<String>,
+}
+
+/// What the job says differently from another one of the dataset, in the checks that both made: the other job's word is
+/// `before`, this one's is `after`.
+#[utoipa::path(
+    get, path = "/cleaning-jobs/{id}/differences", tag = "cleaning jobs",
+    operation_id = "compare_cleaning_jobs",
+    params(("id" = CleaningJobId, Path, description = "The cleaning job"), DifferenceQuery),
+    responses(
+        (status = 200, description = "A page of differences", body = Page<Difference>),
+        Failures,
+    )
+)]
+async fn compare(
+    State(app): State<Arc<App>>,
+    Path(id): Path<CleaningJobId>,
+    Query(query): Query<DifferenceQuery>,
+) -> Result<axum::Json<Page<Difference>>, Problem> {
+    let job = load(&app, id).await?;
+    let other = load(&app, query.with).await;
+    if !other.is_ok_and(|other| other.dataset_id == job.dataset_id) {
+        return Err(Problem::invalid("with", "the dataset has no such cleaning job"));
+    }
+    let behind = query.cursor.as_deref().map(place).transpose()?;
+    let limit = query.limit;
+    let rows = differences(&app.pool, (query.with, id), behind.as_ref(), limit + 1).await?;
+    Ok(axum::Json(Page::cut(rows, limit, |row| format!("{}.{}", row.image_id, row.check))))
+}
+
+/// The place in the list that a cursor names.
+fn place(cursor: &str) -> Result<(ImageId, String), Problem> {
+    cursor
+        .split_once('.')
+        .and_then(|(image, check)| Some((image.parse().ok()?, check.to_owned())))
+        .ok_or_else(|| Problem::invalid("cursor", "must be the next_cursor of a page of this list"))
+}

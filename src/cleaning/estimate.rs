@@ -1,0 +1,68 @@
+//! What a cleaning job would cost, before it is started.
+
+use serde::Serialize;
+use sqlx::{PgExecutor, query};
+use utoipa::ToSchema;
+
+use super::checks;
+use super::job::NewJob;
+use super::labeller::Terms;
+use super::learning::NETWORKS;
+
+/// What a job would do and cost.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Estimate {
+    /// Images that it would judge.
+    pub images: i64,
+    /// Pictures, references among them, that the tagger has never labelled: so many calls.
+    pub tagger_calls: i64,
+    /// What those calls cost, in dollars.
+    pub cost_usd: f64,
+    /// How long the calls take at the pace that all workers share, in seconds.
+    pub tagger_seconds: f64,
+    /// Networks that it would train on the dataset itself.
+    pub networks: usize,
+    /// Whether the budget is enough; null without one.
+    pub within_budget: Option<bool>,
+}
+
+/// Estimates a job. Pictures that the tagger cannot read, and a label model that changes, are not foreseen.
+pub async fn estimate(
+    executor: impl PgExecutor<'_>,
+    new: &NewJob,
+    terms: Terms,
+) -> sqlx::Result<Estimate> {
+    let tagger = new.tags.as_ref().map(|tags| tags.tagger.name());
+    let counted = query!(
+        r#"with own as (
+               select sha256, class_id from images
+               where dataset_id = $1 and state in ('accepted', 'flagged')
+           ), wanted as (
+               select sha256 from own
+               union
+               select r.sha256 from class_references r
+               where exists (select from own where own.class_id = r.class_id)
+           )
+           select (select count(*) from own) as "images!",
+               (select count(*) from wanted w
+                where $2::text is not null and not exists (
+                    select from picture_labels l
+                    where l.sha256 = w.sha256 and l.tagger = $2)) as "calls!""#,
+        new.dataset.0,
+        tagger,
+    )
+    .fetch_one(executor)
+    .await?;
+    let learns = [checks::LABEL_ERROR, checks::OUTLIER];
+    let learns = new.checks.iter().any(|check| learns.contains(&check.as_str()));
+    let cost_usd = counted.calls as f64 * terms.price_usd;
+    Ok(Estimate {
+        images: counted.images,
+        tagger_calls: counted.calls,
+        cost_usd,
+        tagger_seconds: counted.calls as f64 * terms.interval.as_secs_f64(),
+        networks: if learns { NETWORKS } else { 0 },
+        // The billionth forgives the product's rounding, as where a call is charged.
+        within_budget: new.budget_usd.map(|budget| cost_usd <= budget + 1e-9),
+    })
+}
