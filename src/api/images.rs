@@ -36,14 +36,17 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 
 /// An image with the newest verdict of each check.
 #[derive(Serialize, ToSchema)]
-struct ImageView {
+pub(super) struct ImageView {
     #[serde(flatten)]
-    image: Image,
+    pub(super) image: Image,
     /// The newest verdict of each check that looked at it.
     verdicts: Vec<Verdict>,
 }
 
-async fn with_verdicts(app: &App, images: Vec<Image>) -> Result<Vec<ImageView>, Problem> {
+pub(super) async fn with_verdicts(
+    app: &App,
+    images: Vec<Image>,
+) -> Result<Vec<ImageView>, Problem> {
     let ids: Vec<ImageId> = images.iter().map(|image| image.id).collect();
     let mut verdicts = cleaning::newest_verdicts(&app.pool, &ids).await?;
     let view = |image: Image| {

@@ -23,6 +23,7 @@ mod pictures;
 mod problem;
 mod recipes;
 mod references;
+mod review_queue;
 mod reviews;
 mod scrape_jobs;
 mod server;
@@ -94,6 +95,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(cleaning_jobs::routes())
         .merge(duplicates::routes())
         .merge(images::routes())
+        .merge(review_queue::routes())
         .merge(reviews::routes())
         .merge(snapshots::routes())
         .merge(training_runs::routes())

@@ -1,4 +1,4 @@
-//! `/reviews`: what a person decides about images: keep, reject, another class; each can be taken back.
+//! `/reviews`: what a person decides about images: keep, reject, another class, no problem; each can be taken back.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use super::extract::{Json, Path, Query};
 use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, FieldError, Problem};
 use crate::app::App;
+use crate::cleaning::checks;
 use crate::cleaning::review::{self, Decision};
 use crate::cleaning::{NewReview, Review, ReviewFilter};
 use crate::dataset::{self, ImageState};
@@ -42,9 +43,12 @@ struct ReviewRequest {
     #[garde(inner(length(chars, min = 1, max = 100)))]
     #[schema(min_length = 1, max_length = 100)]
     class: Option<String>,
+    /// The check that is wrong; with `not_a_problem` only.
+    #[garde(skip)]
+    check: Option<String>,
 }
 
-/// Decide about images: keep, reject, or move to another class.
+/// Decide about images: keep, reject, move to another class, or say that what a check finds is no problem.
 #[utoipa::path(
     post, path = "/reviews", tag = "reviews", operation_id = "create_review",
     params(IdempotencyHeader),
@@ -100,9 +104,21 @@ async fn check(
         (_, Some(_)) => return Err(Problem::invalid("class", "is for reclass only")),
         (_, None) => None,
     };
+    match (request.decision, &request.check) {
+        (Decision::NotAProblem, None) => {
+            return Err(Problem::invalid("check", "not_a_problem needs the check that is wrong"));
+        }
+        (Decision::Keep | Decision::Reject | Decision::Reclass, Some(_)) => {
+            return Err(Problem::invalid("check", "is for not_a_problem only"));
+        }
+        (Decision::NotAProblem, Some(name)) if checks::named(name).is_none() => {
+            return Err(Problem::invalid("check", format!("there is no check {name:?}")));
+        }
+        (Decision::NotAProblem, Some(_)) | (_, None) => {}
+    }
     let mut images: Vec<ImageId> = found.into_keys().collect();
     images.sort_unstable();
-    Ok(NewReview { images, decision: request.decision, class })
+    Ok(NewReview { images, decision: request.decision, class, check: request.check })
 }
 
 async fn class_of(

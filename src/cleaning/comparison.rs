@@ -9,7 +9,7 @@ use crate::db::{CleaningJobId, ImageId};
 
 /// An image of which two jobs say something different.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Difference {
+pub struct JobDifference {
     /// The image.
     pub image_id: ImageId,
     /// Name of the check.
@@ -31,9 +31,9 @@ pub async fn differences(
     (before, after): (CleaningJobId, CleaningJobId),
     behind: Option<&(ImageId, String)>,
     limit: i64,
-) -> sqlx::Result<Vec<Difference>> {
+) -> sqlx::Result<Vec<JobDifference>> {
     query_as!(
-        Difference,
+        JobDifference,
         r#"with made as (
                select distinct unnest(a.checks) as "check" from cleaning_jobs a where a.id = $1
                intersect

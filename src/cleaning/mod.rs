@@ -1,5 +1,6 @@
 //! Cleaning: jobs that judge the images of a dataset, their verdicts, the quarantine and the reviews.
 
+mod audit;
 pub mod checks;
 mod comparison;
 pub mod duplicates;
@@ -16,12 +17,14 @@ mod replay;
 pub mod review;
 mod settings;
 mod state;
+mod suspicion;
 pub mod tag_rule;
 mod tally;
 pub mod verdict;
 mod weighing;
 
-pub use comparison::{Difference, differences};
+pub use audit::{Audit, AuditedImage, Stratum, audit};
+pub use comparison::{JobDifference, differences};
 pub use duplicates::Keeper;
 pub use estimate::{Estimate, estimate};
 pub use halt::Halt;
@@ -32,6 +35,7 @@ pub use reopening::reopen;
 pub use replay::{Replay, ReplayedImage, replay};
 pub use review::{NewReview, Review, ReviewFilter};
 pub use settings::{ReferenceTags, Rule, TagSettings};
+pub use suspicion::{Suspect, SuspectFilter, suspects};
 pub use tally::{Outcomes, Tally};
 pub use verdict::{Finding, Outcome, Verdict, VerdictFilter, newest as newest_verdicts};
 pub use weighing::weigh_tags;

@@ -21,6 +21,9 @@ pub enum Decision {
     Reject,
     /// It belongs to another class of its dataset, and is good there.
     Reclass,
+    /// What one check finds in it is no problem: that check counts no longer against this picture, in any dataset and in
+    /// any later job. Other checks and reviews still count.
+    NotAProblem,
 }
 
 /// What a person decided about one or many images, undone as one.
@@ -32,6 +35,8 @@ pub struct Review {
     pub decision: Decision,
     /// The new class of `reclass`.
     pub class: Option<String>,
+    /// The check of `not_a_problem`.
+    pub check: Option<String>,
     /// The images that it is about.
     pub image_ids: Vec<ImageId>,
     /// When it was taken back.
@@ -49,6 +54,8 @@ pub struct NewReview {
     pub decision: Decision,
     /// The new class, with [`Decision::Reclass`] only; of the dataset of all the images.
     pub class: Option<ClassId>,
+    /// Name of the check, with [`Decision::NotAProblem`] only.
+    pub check: Option<String>,
 }
 
 /// What a review needs to know of an image.
@@ -83,11 +90,13 @@ pub async fn images(
 /// Records a decision in the caller's transaction: classes and states change, files move, and duplicates of a rejected
 /// keeper are decided anew.
 pub async fn insert(connection: &mut PgConnection, new: &NewReview) -> sqlx::Result<ReviewId> {
-    let before = lock(connection, &new.images).await?;
+    let before = lock(connection, new.decision, &new.images).await?;
     let id = query_scalar!(
-        r#"insert into reviews (decision, class_id) values ($1, $2) returning id as "id: ReviewId""#,
+        r#"insert into reviews (decision, class_id, "check") values ($1, $2, $3)
+           returning id as "id: ReviewId""#,
         new.decision as Decision,
         new.class as Option<ClassId>,
+        new.check,
     )
     .fetch_one(&mut *connection)
     .await?;
@@ -102,13 +111,24 @@ pub async fn insert(connection: &mut PgConnection, new: &NewReview) -> sqlx::Res
     if let Some(class) = new.class {
         dataset::set_class(&mut *connection, &new.images, class).await?;
     }
+    if let Some(check) = &new.check {
+        query!(
+            r#"insert into dismissals (review_id, sha256, "check")
+               select distinct $1::uuid, sha256, $3 from images where id = any($2)"#,
+            id as ReviewId,
+            &new.images as &[ImageId],
+            check,
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
     follow(connection, &before).await?;
     Ok(id)
 }
 
 /// Takes a review back, in the caller's transaction; an earlier one counts again. False when it was taken back before.
 pub async fn undo(connection: &mut PgConnection, review: &Review) -> sqlx::Result<bool> {
-    let before = lock(connection, &review.image_ids).await?;
+    let before = lock(connection, review.decision, &review.image_ids).await?;
     let undone = query!(
         "update reviews set undone_at = now() where id = $1 and undone_at is null",
         review.id as ReviewId,
@@ -125,12 +145,35 @@ pub async fn undo(connection: &mut PgConnection, review: &Review) -> sqlx::Resul
     Ok(true)
 }
 
-/// Locks the states of the images' datasets; then nothing that is read here changes under us.
-async fn lock(connection: &mut PgConnection, ids: &[ImageId]) -> sqlx::Result<Vec<Reviewed>> {
+/// The images whose state may follow from a decision about `ids`. The states of their datasets are locked; then nothing
+/// that is read here changes under us.
+async fn lock(
+    connection: &mut PgConnection,
+    decision: Decision,
+    ids: &[ImageId],
+) -> sqlx::Result<Vec<Reviewed>> {
+    let ids = match decision {
+        Decision::NotAProblem => &same_pictures(&mut *connection, ids).await?,
+        Decision::Keep | Decision::Reject | Decision::Reclass => ids,
+    };
     let datasets: Vec<DatasetId> =
         images(&mut *connection, ids).await?.iter().map(|image| image.dataset).collect();
     state::lock(connection, &datasets).await?;
     images(connection, ids).await
+}
+
+/// The images that show the pictures of these ones, in whatever dataset.
+async fn same_pictures(
+    executor: impl PgExecutor<'_>,
+    ids: &[ImageId],
+) -> sqlx::Result<Vec<ImageId>> {
+    query_scalar!(
+        r#"select id as "id: ImageId" from images
+           where sha256 in (select sha256 from images where id = any($1))"#,
+        ids as &[ImageId],
+    )
+    .fetch_all(executor)
+    .await
 }
 
 /// Lets states, files and the decisions on duplicates follow from the reviews.
@@ -213,6 +256,7 @@ pub async fn list(
                (select id, row_number() over (order by id) from chosen
                 where $5 = 'oldest' and ($3::uuid is null or id > $3) order by id limit $4))
            select r.id as "id: ReviewId", r.decision as "decision: Decision", c.name as "class?",
+               r."check",
                array(select d.image_id from review_images d where d.review_id = r.id
                      order by d.image_id) as "image_ids!: Vec<ImageId>",
                r.undone_at, r.created_at

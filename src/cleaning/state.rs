@@ -42,7 +42,7 @@ impl Basis {
         match self.decision {
             Some(Decision::Reject) => ImageState::Rejected,
             None if self.flagged || self.unscannable => ImageState::Flagged,
-            Some(Decision::Keep | Decision::Reclass) | None => ImageState::Accepted,
+            Some(_) | None => ImageState::Accepted,
         }
     }
 
@@ -60,23 +60,15 @@ impl Basis {
 async fn bases(connection: &mut PgConnection, images: &[ImageId]) -> sqlx::Result<Vec<Basis>> {
     query_as!(
         Basis,
-        r#"with counting as (
-               select distinct on (v.image_id, v."check") v.image_id, v.outcome
-               from verdicts v
-               where v.image_id = any($1) and not v.dry_run and v.outcome <> 'withdrawn'
-                 and not exists (
-                     select from verdicts w
-                     where w.job_id = v.job_id and w.image_id = v.image_id
-                       and w."check" = v."check" and w.outcome = 'withdrawn')
-               order by v.image_id, v."check", v.id desc
-           ), said as (
+        r#"with said as (
                select image_id, bool_or(outcome = 'flagged') as flagged,
                    bool_or(outcome = 'unscannable') as unscannable
-               from counting group by image_id
+               from current_verdicts where image_id = any($1) and not dismissed
+               group by image_id
            ), decided as (
                select distinct on (d.image_id) d.image_id, r.decision
                from review_images d join reviews r on r.id = d.review_id
-               where d.image_id = any($1) and r.undone_at is null
+               where d.image_id = any($1) and r.undone_at is null and r.decision <> 'not_a_problem'
                order by d.image_id, r.id desc
            )
            select i.id as "id: ImageId", i.state as "state: ImageState", i.quarantined,

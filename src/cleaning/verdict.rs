@@ -49,6 +49,8 @@ pub struct Verdict {
     pub dry_run: bool,
     /// The check decided anew behind the job: an image that takes part in the decision was rejected or came back.
     pub reopened: bool,
+    /// A person said that what this check finds in the picture is no problem: it counts for nothing.
+    pub dismissed: bool,
     /// When it was given.
     pub created_at: DateTime<Utc>,
 }
@@ -185,8 +187,10 @@ pub async fn list(
         Verdict,
         r#"select id as "id: VerdictId", job_id as "job_id: CleaningJobId",
                image_id as "image_id: ImageId", "check", outcome as "outcome: Outcome", code, score,
-               reason, evidence, dry_run, reopened, created_at
-           from verdicts
+               reason, evidence, dry_run, reopened, created_at,
+               exists (select from dismissed_checks d join images i using (sha256)
+                       where i.id = v.image_id and d."check" = v."check") as "dismissed!"
+           from verdicts v
            where job_id = $1 and ($2::text is null or "check" = $2)
              and ($3::verdict_outcome is null or outcome = $3) and ($4::uuid is null or id < $4)
            order by id desc limit $5"#,
@@ -200,25 +204,21 @@ pub async fn list(
     .await
 }
 
-/// The verdicts that count for the images: per check the newest one that is not of a dry run and was not withdrawn.
-/// Ordered by image and check.
+/// The newest verdict of each check on the images that is not of a dry run and was not withdrawn. Ordered by image and
+/// check.
 pub async fn newest(
     executor: impl PgExecutor<'_>,
     images: &[ImageId],
 ) -> sqlx::Result<Vec<Verdict>> {
     query_as!(
         Verdict,
-        r#"select distinct on (v.image_id, v."check") v.id as "id: VerdictId",
-               v.job_id as "job_id: CleaningJobId", v.image_id as "image_id: ImageId", v."check",
-               v.outcome as "outcome: Outcome", v.code, v.score, v.reason, v.evidence,
-               v.dry_run, v.reopened, v.created_at
-           from verdicts v
-           where v.image_id = any($1) and not v.dry_run and v.outcome <> 'withdrawn'
-             and not exists (
-                 select from verdicts w
-                 where w.job_id = v.job_id and w.image_id = v.image_id and w."check" = v."check"
-                   and w.outcome = 'withdrawn')
-           order by v.image_id, v."check", v.id desc"#,
+        r#"select id as "id!: VerdictId", job_id as "job_id!: CleaningJobId",
+               image_id as "image_id!: ImageId", "check" as "check!",
+               outcome as "outcome!: Outcome", code, score, reason as "reason!",
+               evidence as "evidence!", dry_run as "dry_run!", reopened as "reopened!",
+               dismissed as "dismissed!", created_at as "created_at!"
+           from current_verdicts
+           where image_id = any($1) order by image_id, "check""#,
         images as &[ImageId],
     )
     .fetch_all(executor)

@@ -76,6 +76,11 @@ pub struct ImageFilter {
 
 /// The image, if there is one.
 pub async fn find(executor: impl PgExecutor<'_>, id: ImageId) -> sqlx::Result<Option<Image>> {
+    Ok(by_id(executor, &[id]).await?.pop())
+}
+
+/// Those of the images that exist, ordered by id.
+pub async fn by_id(executor: impl PgExecutor<'_>, ids: &[ImageId]) -> sqlx::Result<Vec<Image>> {
     query_as!(
         Image,
         r#"select i.id as "id: ImageId", i.dataset_id as "dataset_id: DatasetId",
@@ -83,10 +88,10 @@ pub async fn find(executor: impl PgExecutor<'_>, id: ImageId) -> sqlx::Result<Op
                i.state as "state: ImageState", i.quarantined, p.width, p.height, p.bytes,
                i.created_at
            from images i join pictures p using (sha256) join classes c on c.id = i.class_id
-           where i.id = $1"#,
-        id as ImageId,
+           where i.id = any($1) order by i.id"#,
+        ids as &[ImageId],
     )
-    .fetch_optional(executor)
+    .fetch_all(executor)
     .await
 }
 
@@ -103,14 +108,9 @@ pub async fn list(
                where ($1::uuid is null or i.dataset_id = $1)
                  and ($2::text is null or c.name = $2)
                  and (i.state = $3 or $3 is null and i.state <> 'deleted')
-                 and ($4::text is null or 'flagged' = (
-                     select v.outcome from verdicts v
-                     where v.image_id = i.id and v."check" = $4 and not v.dry_run
-                       and v.outcome <> 'withdrawn' and not exists (
-                           select from verdicts w
-                           where w.job_id = v.job_id and w.image_id = v.image_id
-                             and w."check" = v."check" and w.outcome = 'withdrawn')
-                     order by v.id desc limit 1))),
+                 and ($4::text is null or exists (
+                     select from current_verdicts v
+                     where v.image_id = i.id and v."check" = $4 and v.outcome = 'flagged'))),
            page as (
                (select id, row_number() over (order by id desc) as place from chosen
                 where $7::text = 'newest' and ($5::uuid is null or id < $5) order by id desc limit $6)

@@ -21,8 +21,8 @@ pub use self::class::{
 };
 pub use self::deposit::{REMOVE, Removal, lock_address, removal_task, remove_unless_wanted};
 pub use self::image::{
-    delete as delete_image, delete_everywhere, find as find_image, list as list_images, set_class,
-    set_quarantined, set_state,
+    by_id as images_by_id, delete as delete_image, delete_everywhere, find as find_image,
+    list as list_images, set_class, set_quarantined, set_state,
 };
 pub use self::ingest::{admit, store};
 pub use self::reference::{

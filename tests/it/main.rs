@@ -27,6 +27,7 @@ mod openapi;
 mod page;
 mod queue;
 mod review;
+mod review_queue;
 mod scrape_job;
 mod server;
 mod snapshot;

@@ -1,6 +1,11 @@
 //! The API document: committed, current, and complete in its descriptions.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use shipshape::api;
+
+use crate::architecture::rust_files;
 
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/openapi.json");
 
@@ -30,7 +35,33 @@ fn every_operation_has_an_id_a_tag_and_a_failure() {
     }
 }
 
-/// Two types of one name would overwrite each other, and leave what only one of them points to unused.
+/// Two types of one name would overwrite each other in the document.
+#[test]
+fn no_two_types_give_one_schema_name() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut files, mut names) = (Vec::new(), BTreeMap::new());
+    rust_files(&src, &mut files);
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for derived in text.split("ToSchema)]\n").skip(1) {
+            // Attributes may stand between the derive and the type, and one of them may rename it.
+            let declares = |line: &str| line.contains("struct ") || line.contains("enum ");
+            let attributes: String = derived.lines().take_while(|line| !declares(line)).collect();
+            let declared = derived.lines().find(|line| declares(line)).unwrap();
+            let renamed = attributes.split_once("schema(as = ").map(|(_, name)| name);
+            let own = declared.split_once("struct ").or(declared.split_once("enum "));
+            let name = renamed.unwrap_or(own.unwrap().1);
+            let name: String = name.chars().take_while(|c| c.is_alphanumeric()).collect();
+            // A macro's own parameter has none.
+            if name.is_empty() {
+                continue;
+            }
+            let other = names.insert(name.clone(), file.clone());
+            assert!(other.is_none(), "{name} is in {file:?} and in {other:?}");
+        }
+    }
+}
+
 #[test]
 fn every_schema_is_pointed_to() {
     let document = api::document().to_json().unwrap();

@@ -13,7 +13,7 @@ use crate::api::extract::{Path, Query};
 use crate::api::page::{Page, default_limit};
 use crate::api::problem::{Failures, Problem};
 use crate::app::App;
-use crate::cleaning::{Difference, differences};
+use crate::cleaning::{JobDifference, differences};
 use crate::db::{CleaningJobId, ImageId};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -45,7 +45,7 @@ struct DifferenceQuery {
     operation_id = "compare_cleaning_jobs",
     params(("id" = CleaningJobId, Path, description = "The cleaning job"), DifferenceQuery),
     responses(
-        (status = 200, description = "A page of differences", body = Page<Difference>),
+        (status = 200, description = "A page of differences", body = Page<JobDifference>),
         Failures,
     )
 )]
@@ -53,7 +53,7 @@ async fn compare(
     State(app): State<Arc<App>>,
     Path(id): Path<CleaningJobId>,
     Query(query): Query<DifferenceQuery>,
-) -> Result<axum::Json<Page<Difference>>, Problem> {
+) -> Result<axum::Json<Page<JobDifference>>, Problem> {
     let job = load(&app, id).await?;
     let other = load(&app, query.with).await;
     if !other.is_ok_and(|other| other.dataset_id == job.dataset_id) {

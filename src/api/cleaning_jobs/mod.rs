@@ -1,5 +1,6 @@
 //! `/cleaning-jobs`: start, watch, stop and take back passes of checks over a dataset.
 
+mod audit;
 mod comparison;
 mod creation;
 mod replay;
@@ -28,6 +29,7 @@ use crate::queue::JobStatus;
 /// The routes of this folder.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
+        .merge(audit::routes())
         .merge(comparison::routes())
         .merge(creation::routes())
         .merge(replay::routes())

@@ -87,6 +87,11 @@ pub const ALL: [&dyn Check; 14] = [
     &outlier::Outlier,
 ];
 
+/// The check of that name.
+pub fn named(name: &str) -> Option<&'static dyn Check> {
+    ALL.into_iter().find(|check| check.name() == name)
+}
+
 /// The names of all checks.
 pub fn names() -> Vec<&'static str> {
     ALL.iter().map(|check| check.name()).collect()

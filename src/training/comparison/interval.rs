@@ -43,7 +43,12 @@ pub(super) fn wilson(share: f64, trials: f64, quantile: f64) -> Interval {
     Interval { estimate: share, low: low.min(share), high: high.max(share) }
 }
 
+/// The score interval of a proportion that was seen as `share` of `trials`, covering with the probability `level`.
+pub fn proportion(share: f64, trials: f64, level: f64) -> Interval {
+    wilson(share, trials, quantile(level, f64::INFINITY))
+}
+
 /// The 95 % score interval of a proportion that was seen as `share` of `trials`.
 pub(in crate::training) fn wilson_95(share: f64, trials: f64) -> Interval {
-    wilson(share, trials, quantile(LEVEL, f64::INFINITY))
+    proportion(share, trials, LEVEL)
 }

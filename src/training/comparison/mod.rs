@@ -17,7 +17,7 @@ mod verdict;
 mod words;
 
 pub use gap::{accuracy, gap};
-pub use interval::{Interval, LEVEL};
+pub use interval::{Interval, LEVEL, proportion};
 pub use paired::{Difference, Method, accuracy_difference, gap_difference};
 pub use sample::{Sample, baseline};
 pub use selection::{Contender, Rule, RuleName, Selection, Standing, select};

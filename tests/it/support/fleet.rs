@@ -93,15 +93,28 @@ impl Fleet {
 
     /// Adds a picture to the class at `class`, of which the tagger sees `labels`.
     pub(crate) async fn add(&self, class: usize, bytes: &[u8], labels: &[&str]) -> Vessel {
+        self.tagger.know(bytes, labelled(VERSION, labels));
+        self.admit(self.dataset, self.classes[class], bytes).await
+    }
+
+    /// Adds a picture to a dataset of its own.
+    pub(crate) async fn add_elsewhere(&self, bytes: &[u8]) -> (DatasetId, Vessel) {
+        let mut connection = self.service.app.pool.acquire().await.unwrap();
+        let class = NewClass { name: "ship".into(), phrases: vec![] };
+        let created = dataset::insert(&mut connection, "elsewhere", &[class]).await;
+        let created = created.unwrap().unwrap();
+        (created.id, self.admit(created.id, created.classes[0].id, bytes).await)
+    }
+
+    async fn admit(&self, dataset: DatasetId, class: ClassId, bytes: &[u8]) -> Vessel {
         let app = &self.service.app;
         let examined = picture::examine(bytes, &Limits::default()).unwrap();
-        self.tagger.know(bytes, labelled(VERSION, labels));
         let copy = Bytes::copy_from_slice(bytes);
         let mut transaction = app.pool.begin().await.unwrap();
-        dataset::store(&mut transaction, &app.blobs, self.dataset, copy, &examined).await.unwrap();
+        dataset::store(&mut transaction, &app.blobs, dataset, copy, &examined).await.unwrap();
         let arrival = Arrival {
-            dataset: self.dataset,
-            class: self.classes[class],
+            dataset,
+            class,
             facts: &examined.facts,
             origin: Origin::Upload("drawing.jpg".into()),
         };
