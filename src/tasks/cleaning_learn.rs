@@ -76,12 +76,15 @@ impl CleaningLearn {
         let lesson = self.lesson(&job).await?;
         let source =
             Source { pool: &self.app.pool, blobs: &self.app.blobs, dataset: job.dataset_id };
-        let size = learning::recipe().image_size;
-        let set = tokio::select! {
-            sets = pictures::load(source, &lesson.members, size) => sets.map_err(unloadable)?.0,
-            () = context.cancelled().cancelled() => return Err(TaskError::LeaseLost),
-        };
-        let learnt = train(context, set, &lesson).await?;
+        let mut sets = Vec::new();
+        for size in learning::sizes() {
+            let loaded = tokio::select! {
+                loaded = pictures::load(source, &lesson.members, size) => loaded.map_err(unloadable)?,
+                () = context.cancelled().cancelled() => return Err(TaskError::LeaseLost),
+            };
+            sets.push(loaded.0);
+        }
+        let learnt = train(context, sets, &lesson).await?;
         self.record(context, id, &lesson, learnt).await
     }
 
@@ -126,7 +129,7 @@ impl CleaningLearn {
 /// Learns on a thread of its own, which stops behind its batch when the task is cancelled or the worker stops.
 async fn train(
     context: &Context,
-    set: ImageSet,
+    sets: Vec<ImageSet>,
     lesson: &Lesson,
 ) -> Result<Vec<Learnt>, TaskError> {
     let (classes, groups) = (lesson.classes.len(), lesson.groups.clone());
@@ -138,7 +141,7 @@ async fn train(
         counter.store(networks, Ordering::Relaxed);
         if stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let work = move || learning::learn(&set, classes, &groups, &mut watch);
+    let work = move || learning::learn([&sets[0], &sets[1]], classes, &groups, &mut watch);
     let mut thread = std::pin::pin!(context.spawn_blocking(work));
     let mut ticks = interval(TICK);
     loop {

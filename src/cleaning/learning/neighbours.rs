@@ -7,6 +7,8 @@ use rayon::prelude::*;
 
 /// Neighbours that are looked at.
 const NEIGHBOURS: usize = 20;
+/// Least distance: that of the same features is 0, which has no logarithm.
+const LEAST: f32 = 1e-6;
 /// The quartile of a normal distribution, in standard deviations.
 const QUARTILE: f32 = 0.674_49;
 
@@ -29,10 +31,12 @@ pub(super) fn distances(held_out: &[f32], known: &[f32], width: usize) -> Vec<f3
     held_out.par_chunks_exact(width).map(one).collect()
 }
 
-/// How many standard deviations each distance lies above the median. The deviation is taken from the quarter below the
-/// median, which outliers leave alone however many they are.
+/// How many standard deviations the logarithm of each distance lies above the median. Distances have a long tail, and
+/// their logarithms hardly one. The deviation is taken from the quarter below the median, which outliers leave alone
+/// however many they are.
 pub(super) fn deviations(distances: &[f32]) -> Vec<f32> {
-    let mut sorted = distances.to_vec();
+    let distances: Vec<f32> = distances.iter().map(|distance| distance.max(LEAST).ln()).collect();
+    let mut sorted = distances.clone();
     sorted.sort_by(f32::total_cmp);
     let Some(&median) = sorted.get(sorted.len() / 2) else { return Vec::new() };
     let spread = (median - sorted[sorted.len() / 4]) / QUARTILE;
