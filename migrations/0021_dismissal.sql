@@ -39,4 +39,4 @@ create view current_verdicts as
             and w."check" = v."check" and w.outcome = 'withdrawn')
     order by v.image_id, v."check", v.id desc;
 
-comment on view current_verdicts is 'Of each image and check the newest verdict that is not of a dry run and was not withdrawn';
+comment on view current_verdicts is 'Of each image and check the newest verdict that is not of a dry run and was not withdrawn; dismissed: a person said that what it finds is no problem';
