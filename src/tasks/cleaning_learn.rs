@@ -29,7 +29,7 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// The task that learns for a cleaning job.
 pub(super) fn task(id: CleaningJobId) -> NewTask {
-    NewTask::new(KIND, Lane::Train, id.0)
+    NewTask { max_attempts: job::ATTEMPTS, ..NewTask::new(KIND, Lane::Train, id.0) }
 }
 
 /// Runs [`task`].
