@@ -38,10 +38,10 @@ def folder():
     shutil.rmtree(path)
 
 
-def noise(number):
-    """64 x 64 pixels of noise, different for each number."""
+def noise(number, side=64):
+    """So many rows and columns of noise, different for each number."""
     levels = random.Random(number)
-    return png(64, (levels.randbytes(3 * 64) for _ in range(64)))
+    return png(side, (levels.randbytes(3 * side) for _ in range(side)))
 
 
 class Origin(http.server.ThreadingHTTPServer):

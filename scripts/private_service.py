@@ -112,14 +112,21 @@ class Service:
         """Sends pictures, (file name, bytes) each, to a class of a dataset."""
         for start in range(0, len(pictures), PART):
             lines = [b"--x", b'Content-Disposition: form-data; name="class"', b"", label.encode()]
-            for name, content in pictures[start:start + PART]:
-                disposition = f'Content-Disposition: form-data; name="image"; filename="{name}"'
-                lines += [b"--x", disposition.encode(), b"", content]
-            body = b"\r\n".join([*lines, b"--x--", b""])
-            path = f"/datasets/{dataset}/images"
-            answer = json.loads(self.fetch("POST", path, body, "multipart/form-data; boundary=x"))
+            answer = self.send("POST", f"/datasets/{dataset}/images", lines, pictures[start:start + PART])
             refused = [one for one in answer["items"] if one["outcome"] not in ("stored", "duplicate")]
             check(not refused, f"refused: {refused[:3]}")
+
+    def refer(self, dataset, label, pictures):
+        """Makes pictures, (file name, bytes) each, the references of a class."""
+        self.send("PUT", f"/datasets/{dataset}/classes/{urllib.parse.quote(label)}/references", [], pictures)
+
+    def send(self, method, path, lines, pictures):
+        """Sends a form of these lines and pictures; gives the answer."""
+        for name, content in pictures:
+            disposition = f'Content-Disposition: form-data; name="image"; filename="{name}"'
+            lines = [*lines, b"--x", disposition.encode(), b"", content]
+        body = b"\r\n".join([*lines, b"--x--", b""])
+        return json.loads(self.fetch(method, path, body, "multipart/form-data; boundary=x"))
 
     def freeze(self, dataset, **division):
         """A snapshot of a dataset, frozen."""
