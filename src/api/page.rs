@@ -49,6 +49,11 @@ impl<T> Page<T> {
     }
 }
 
+/// What is said of a cursor that no page of the list has given.
+pub(super) fn no_cursor() -> Problem {
+    Problem::invalid("cursor", "must be the next_cursor of a page of this list")
+}
+
 /// What a page in the order `sort` begins behind: its cursor without the name of the order.
 pub(super) fn behind<K: FromStr>(
     sort: impl Named,
@@ -65,7 +70,7 @@ pub(super) fn behind<K: FromStr>(
         Some(other) if other.name() != sort.name() => {
             format!("is of the order {order}: send sort={order} with it, or no cursor")
         }
-        _ => "must be the next_cursor of a page of this list".to_owned(),
+        _ => return Err(no_cursor()),
     };
     Err(Problem::invalid("cursor", message))
 }

@@ -12,7 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::extract::{Path, Query};
 use super::images::{ImageView, with_verdicts};
-use super::page::{Page, default_limit};
+use super::page::{Page, default_limit, no_cursor};
 use super::problem::{Failures, Problem};
 use crate::app::App;
 use crate::cleaning::{Suspect, SuspectFilter, suspects};
@@ -94,5 +94,5 @@ fn place(cursor: &str) -> Result<Suspect, Problem> {
             let suspicion = f64::from_str(suspicion).ok().filter(|value| value.is_finite())?;
             Some(Suspect { image: image.parse().ok()?, suspicion })
         })
-        .ok_or_else(|| Problem::invalid("cursor", "must be the next_cursor of a page of this list"))
+        .ok_or_else(no_cursor)
 }

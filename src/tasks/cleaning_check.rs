@@ -41,8 +41,7 @@ pub(super) async fn begin(connection: &mut PgConnection, id: CleaningJobId) -> a
 /// The task of one batch of a cleaning job.
 fn task(id: CleaningJobId, images: Vec<ImageId>) -> NewTask {
     let payload = serde_json::to_value(Batch { images }).expect("ids are plain data");
-    NewTask { max_attempts: job::ATTEMPTS, ..NewTask::new(KIND, Lane::Tag, id.0) }
-        .with_payload(payload)
+    job::task(KIND, Lane::Tag, id).with_payload(payload)
 }
 
 /// Runs [`task`].

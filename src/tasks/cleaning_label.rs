@@ -27,8 +27,7 @@ struct Batch {
 pub(super) fn task(id: CleaningJobId, pictures: &[Sha256]) -> NewTask {
     let batch = Batch { pictures: pictures.to_vec() };
     let payload = serde_json::to_value(batch).expect("addresses are plain data");
-    NewTask { max_attempts: job::ATTEMPTS, ..NewTask::new(KIND, Lane::Tag, id.0) }
-        .with_payload(payload)
+    job::task(KIND, Lane::Tag, id).with_payload(payload)
 }
 
 /// Runs [`task`].

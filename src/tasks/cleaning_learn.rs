@@ -29,7 +29,7 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// The task that learns for a cleaning job.
 pub(super) fn task(id: CleaningJobId) -> NewTask {
-    NewTask { max_attempts: job::ATTEMPTS, ..NewTask::new(KIND, Lane::Train, id.0) }
+    job::task(KIND, Lane::Train, id)
 }
 
 /// Runs [`task`].

@@ -62,6 +62,7 @@ fn no_two_types_give_one_schema_name() {
     }
 }
 
+/// A type that another one of its name has pushed aside leaves what only it points to unused.
 #[test]
 fn every_schema_is_pointed_to() {
     let document = api::document().to_json().unwrap();

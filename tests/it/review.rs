@@ -13,7 +13,7 @@ async fn review(fleet: &Fleet, vessels: &[Vessel], decision: &str) -> Value {
     review
 }
 
-async fn undo(fleet: &Fleet, review: &Value) {
+pub(crate) async fn undo(fleet: &Fleet, review: &Value) {
     let path = format!("/reviews/{}/undo", review["id"].as_str().unwrap());
     let (status, undone) = fleet.service.post(&path, &json!({})).await;
     assert_eq!((status, undone["undone_at"].is_string()), (200, true), "{undone}");

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::cleaning_job::MOVES;
+use crate::review::undo;
 use crate::support::fleet::{Fleet, PATIENCE, Vessel, drawing, fleet, path};
 
 async fn decide(fleet: &Fleet, vessels: &[Vessel], more: Value) -> Value {
@@ -83,9 +84,7 @@ async fn what_is_no_problem_is_remembered_for_the_picture_and_the_check() {
     let rejected = decide(&fleet, &[cow], json!({"decision": "reject"})).await;
     assert_eq!(fleet.state(cow).await.0, "rejected");
     for review in [&rejected, &second] {
-        let (status, _) =
-            fleet.service.post(&format!("{}/undo", path_of(review)), &json!({})).await;
-        assert_eq!(status, 200);
+        undo(&fleet, review).await;
     }
     fleet.settled(cow, "flagged", true).await;
 
@@ -99,10 +98,6 @@ async fn what_is_no_problem_is_remembered_for_the_picture_and_the_check() {
         let (status, problem) = fleet.service.post("/reviews", &body).await;
         assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!(field)), "{problem}");
     }
-}
-
-fn path_of(review: &Value) -> String {
-    format!("/reviews/{}", review["id"].as_str().unwrap())
 }
 
 #[tokio::test]
@@ -119,7 +114,7 @@ async fn no_problem_with_a_picture_is_none_in_another_dataset() {
     let review =
         decide(&fleet, &[cow], json!({"decision": "not_a_problem", "check": "blurry"})).await;
     assert_eq!(fleet.state(same).await.0, "accepted");
-    fleet.service.post(&format!("{}/undo", path_of(&review)), &json!({})).await;
+    undo(&fleet, &review).await;
     assert_eq!(fleet.state(same).await.0, "flagged");
 }
 

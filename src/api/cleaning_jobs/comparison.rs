@@ -10,7 +10,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::load;
 use crate::api::extract::{Path, Query};
-use crate::api::page::{Page, default_limit};
+use crate::api::page::{Page, default_limit, no_cursor};
 use crate::api::problem::{Failures, Problem};
 use crate::app::App;
 use crate::cleaning::{JobDifference, differences};
@@ -70,5 +70,5 @@ fn place(cursor: &str) -> Result<(ImageId, String), Problem> {
     cursor
         .split_once('.')
         .and_then(|(image, check)| Some((image.parse().ok()?, check.to_owned())))
-        .ok_or_else(|| Problem::invalid("cursor", "must be the next_cursor of a page of this list"))
+        .ok_or_else(no_cursor)
 }

@@ -300,14 +300,16 @@ pub(super) async fn refund(
     Ok(())
 }
 
-/// The attempt whose failure ends a task of a cleaning job. Each worker that dies takes one, however far it had come with
-/// the labels and verdicts that it has stored.
-pub const ATTEMPTS: i32 = 10;
-
 /// Kind of the task that begins a cleaning job, or goes on with it.
 pub const PLAN: &str = "cleaning_plan";
 
 /// The task that begins a cleaning job, or goes on with it.
 pub fn plan_task(id: CleaningJobId) -> NewTask {
-    NewTask { max_attempts: ATTEMPTS, ..NewTask::new(PLAN, Lane::Tag, id.0) }
+    task(PLAN, Lane::Tag, id)
+}
+
+/// A task of a cleaning job. It has more attempts than others: each worker that dies takes one, however far it had come
+/// with the labels and verdicts that it has stored.
+pub fn task(kind: &'static str, lane: Lane, id: CleaningJobId) -> NewTask {
+    NewTask { max_attempts: 10, ..NewTask::new(kind, lane, id.0) }
 }
