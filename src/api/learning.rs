@@ -82,7 +82,7 @@ async fn curve(
     Ok((headers, picture).into_response())
 }
 
-async fn finished(app: &App, id: TrainingRunId) -> Result<TrainingRun, Problem> {
+pub(super) async fn finished(app: &App, id: TrainingRunId) -> Result<TrainingRun, Problem> {
     let run = load(app, id).await?;
     if run.status == JobStatus::Succeeded {
         return Ok(run);

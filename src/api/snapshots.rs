@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use garde::Validate;
 use serde::Deserialize;
+use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -16,10 +17,11 @@ use super::jobs;
 use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, Problem};
 use crate::app::App;
-use crate::dataset;
+use crate::dataset::{self, Dataset};
 use crate::db::{DatasetId, Order, SnapshotId};
 use crate::queue::{self, JobStatus};
 use crate::snapshot::{self, Division, Snapshot, SnapshotFilter, SnapshotImage, Split};
+use crate::training;
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -47,6 +49,11 @@ struct NewSnapshot {
     #[garde(range(min = 0, max = MAX_SEED))]
     #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64, default = 1)]
     seed: i64,
+    /// An earlier snapshot of the dataset: its pictures stay on their sides, so that models of both can be compared on
+    /// the test pictures of both; fraction and seed divide what is new.
+    #[garde(skip)]
+    #[schema(value_type = Option<uuid::Uuid>, nullable = false)]
+    keeps_split_of: Option<SnapshotId>,
 }
 
 fn a_fifth() -> f64 {
@@ -84,7 +91,30 @@ async fn create(
         Begun::Replayed(response) => return Ok(response),
     };
     let connection = creation.connection();
-    let dataset = dataset::find(connection, id).await?.ok_or(Problem::NotFound("dataset"))?;
+    let dataset = dataset::find(&mut *connection, id).await?.ok_or(Problem::NotFound("dataset"))?;
+    if let Some(earlier) = new.keeps_split_of {
+        let earlier = snapshot::find(&mut *connection, earlier).await?;
+        let frozen =
+            |earlier: &Snapshot| earlier.dataset_id == id && earlier.status == JobStatus::Succeeded;
+        if !earlier.as_ref().is_some_and(frozen) {
+            let message = "the dataset has no such frozen snapshot";
+            return Err(Problem::invalid("keeps_split_of", message));
+        }
+    }
+    let division = Division { test_fraction: new.test_fraction, seed: new.seed as u64 };
+    let snapshot = begin(connection, &dataset, division, new.keeps_split_of).await?;
+    let created = snapshot::find(&mut *connection, snapshot).await?;
+    let created = created.ok_or(Problem::NotFound("snapshot"))?;
+    creation.answer(StatusCode::ACCEPTED, Some(format!("/snapshots/{snapshot}")), &created).await
+}
+
+/// Asks for a snapshot of a dataset of which one can be made.
+pub(super) async fn begin(
+    connection: &mut PgConnection,
+    dataset: &Dataset,
+    division: Division,
+    keeps: Option<SnapshotId>,
+) -> Result<SnapshotId, Problem> {
     let filled = dataset.classes.iter().filter(|class| class.counts.accepted > 0).count();
     if filled == 0 {
         let detail = "the dataset has no accepted image".to_owned();
@@ -94,12 +124,9 @@ async fn create(
         let detail = "a classifier needs at least two classes with accepted images".to_owned();
         return Err(Problem::Unprocessable("too_few_classes", detail));
     }
-    let division = Division { test_fraction: new.test_fraction, seed: new.seed as u64 };
-    let snapshot = snapshot::insert(&mut *connection, id, division).await?;
-    queue::enqueue(&mut *connection, snapshot::freeze_task(snapshot)).await?;
-    let created = snapshot::find(&mut *connection, snapshot).await?;
-    let created = created.ok_or(Problem::NotFound("snapshot"))?;
-    creation.answer(StatusCode::ACCEPTED, Some(format!("/snapshots/{snapshot}")), &created).await
+    let snapshot = snapshot::insert(&mut *connection, dataset.id, division, keeps).await?;
+    queue::enqueue(connection, snapshot::freeze_task(snapshot)).await?;
+    Ok(snapshot)
 }
 
 #[derive(Deserialize, Validate, IntoParams)]
@@ -252,6 +279,7 @@ async fn cancel(
     let mut transaction = app.pool.begin().await?;
     queue::cancel(&mut *transaction, id.0).await?;
     if snapshot::cancel(&mut *transaction, id).await? {
+        training::fail_waiting(&mut *transaction, id, "it was cancelled").await?;
         transaction.commit().await?;
     }
     jobs::cancelled(load(&app, id).await?)

@@ -121,6 +121,24 @@ pub async fn near_duplicates(
     Ok(rows.iter().filter_map(|row| both(&row.a, &row.b)).collect())
 }
 
+/// The side that each of `members` had in an earlier snapshot; none of what was not in it.
+pub(super) async fn sides(
+    connection: &mut PgConnection,
+    earlier: Option<SnapshotId>,
+    members: &[Member],
+) -> sqlx::Result<Vec<Option<Split>>> {
+    let rows = query!(
+        r#"select sha256 as "sha256: Sha256", split as "split: Split"
+           from snapshot_images where snapshot_id = $1"#,
+        earlier as Option<SnapshotId>,
+    )
+    .fetch_all(connection)
+    .await?;
+    let side: HashMap<Sha256, Split> =
+        rows.into_iter().map(|row| (row.sha256, row.split)).collect();
+    Ok(members.iter().map(|member| side.get(&member.sha256).copied()).collect())
+}
+
 /// Freezes the members in their order.
 pub(super) async fn insert(
     connection: &mut PgConnection,

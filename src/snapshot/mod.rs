@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub test_fraction: f64,
     /// Seed of the split.
     pub seed: i64,
+    /// The earlier snapshot whose pictures stay on their sides; null when the split was drawn anew.
+    pub keeps_split_of: Option<SnapshotId>,
     /// Class names in label order.
     pub classes: Vec<String>,
     /// Images on each side.
@@ -66,6 +68,7 @@ struct Row {
     status: JobStatus,
     test_fraction: f64,
     seed: i64,
+    keeps_split_of: Option<SnapshotId>,
     classes: Vec<String>,
     train: i32,
     test: i32,
@@ -88,6 +91,7 @@ impl From<Row> for Snapshot {
             progress: Progress { done: frozen, total: frozen },
             test_fraction: row.test_fraction,
             seed: row.seed,
+            keeps_split_of: row.keeps_split_of,
             classes: row.classes,
             counts: SplitCounts { train: row.train, test: row.test },
             leaks: row.leaks,
@@ -100,18 +104,20 @@ impl From<Row> for Snapshot {
     }
 }
 
-/// Asks for a snapshot.
+/// Asks for a snapshot, in which the pictures of `keeps` stay on their sides.
 pub async fn insert(
     executor: impl PgExecutor<'_>,
     dataset: DatasetId,
     division: Division,
+    keeps: Option<SnapshotId>,
 ) -> sqlx::Result<SnapshotId> {
     query_scalar!(
-        r#"insert into snapshots (dataset_id, test_fraction, seed) values ($1, $2, $3)
-           returning id as "id: SnapshotId""#,
+        r#"insert into snapshots (dataset_id, test_fraction, seed, keeps_split_of)
+           values ($1, $2, $3, $4) returning id as "id: SnapshotId""#,
         dataset as DatasetId,
         division.test_fraction,
         division.seed as i64,
+        keeps as Option<SnapshotId>,
     )
     .fetch_one(executor)
     .await
@@ -157,8 +163,8 @@ pub async fn list(
                (select id, row_number() over (order by id) from chosen
                 where $6 = 'oldest' and ($3::uuid is null or id > $3) order by id limit $5))
            select s.id as "id: SnapshotId", s.dataset_id as "dataset_id: DatasetId",
-               s.status as "status: JobStatus", s.test_fraction, s.seed, s.classes, s.train, s.test,
-               s.leaks, s.error_code, s.error, s.created_at, s.started_at, s.finished_at,
+               s.status as "status: JobStatus", s.test_fraction, s.seed,
+               s.keeps_split_of as "keeps_split_of: SnapshotId", s.classes, s.train, s.test, s.leaks, s.error_code, s.error, s.created_at, s.started_at, s.finished_at,
                (select count(*) from snapshot_images m
                 join pictures p using (sha256) left join images i on i.id = m.image_id
                 where m.snapshot_id = s.id
@@ -198,13 +204,20 @@ pub struct Draft {
     pub members: Vec<Member>,
     /// Near-duplicates among them, as positions.
     pub pairs: Vec<(usize, usize)>,
+    /// The side of each member in the earlier snapshot whose split is kept.
+    pub kept: Vec<Option<Split>>,
 }
 
 /// Reads what would be frozen now: one state of the dataset, when the transaction reads one state.
-pub async fn draft(connection: &mut PgConnection, dataset: DatasetId) -> sqlx::Result<Draft> {
+pub async fn draft(
+    connection: &mut PgConnection,
+    dataset: DatasetId,
+    keeps: Option<SnapshotId>,
+) -> sqlx::Result<Draft> {
     let (classes, members) = image::accepted(&mut *connection, dataset).await?;
-    let pairs = image::near_duplicates(connection, dataset, &members).await?;
-    Ok(Draft { classes, members, pairs })
+    let pairs = image::near_duplicates(&mut *connection, dataset, &members).await?;
+    let kept = image::sides(connection, keeps, &members).await?;
+    Ok(Draft { classes, members, pairs, kept })
 }
 
 /// Writes the frozen images with their sides and ends the freezing, in the caller's transaction.

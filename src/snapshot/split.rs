@@ -33,13 +33,18 @@ pub struct Division {
     pub seed: u64,
 }
 
-/// Splits the images, given each one's label and group (see [`super::leaks::groups`]).
+/// Splits the images, given each one's label and group (see [`super::leaks::groups`]), and the sides that some of them
+/// have already.
+///
+/// A group stays on the side of those in it that have one; where they have both, it is trained on, so that what was
+/// trained on before is never held out now. The other groups fill what is left of each class's share.
 ///
 /// Groups are taken in a seeded random order; one is held out when no class in it would get more test images than its
 /// share, so the shares are met to the image unless the groups are too coarse for it.
 pub fn split(
     labels: &[usize],
     groups: &[usize],
+    kept: &[Option<Split>],
     division: Division,
 ) -> Result<Vec<Split>, TooSmall> {
     let classes = labels.iter().max().map_or(0, |last| last + 1);
@@ -48,7 +53,11 @@ pub fn split(
         sides.train.iter().map(|&count| share(count, division.test_fraction)).collect();
     let mut order: Vec<usize> = (0..sides.members.len()).collect();
     Stream::new(division.seed, Purpose::Shuffle, 0, 0).shuffle(&mut order);
-    for &group in &order {
+    let settled = settled(groups, kept, order.len());
+    for &group in order.iter().filter(|&&group| settled[group] == Some(Split::Test)) {
+        sides.hold_out(group);
+    }
+    for &group in order.iter().filter(|&&group| settled[group].is_none()) {
         let counts = &sides.members[group];
         if counts.iter().all(|&(label, count)| sides.test[label] + count <= target[label]) {
             sides.hold_out(group);
@@ -68,6 +77,17 @@ pub fn split(
         if sides.held_out[group] { Split::Test } else { Split::Train }
     };
     Ok(groups.iter().map(side).collect())
+}
+
+/// The side of each group of which an image has one.
+fn settled(groups: &[usize], kept: &[Option<Split>], count: usize) -> Vec<Option<Split>> {
+    let mut settled = vec![None; count];
+    for (&group, &side) in groups.iter().zip(kept) {
+        if settled[group] != Some(Split::Train) {
+            settled[group] = side.or(settled[group]);
+        }
+    }
+    settled
 }
 
 /// The test images of a class of `count`: its share, and at least one on each side.
@@ -131,6 +151,14 @@ mod tests {
 
     const FIFTH: Division = Division { test_fraction: 0.2, seed: 1 };
 
+    fn fresh(
+        labels: &[usize],
+        groups: &[usize],
+        division: Division,
+    ) -> Result<Vec<Split>, TooSmall> {
+        split(labels, groups, &vec![None; labels.len()], division)
+    }
+
     fn tests_of(label: usize, labels: &[usize], splits: &[Split]) -> usize {
         let both = labels.iter().zip(splits);
         both.filter(|(known, side)| **known == label && **side == Split::Test).count()
@@ -140,21 +168,53 @@ mod tests {
     fn each_class_gives_its_share() {
         let labels: Vec<usize> = (0..150).map(|i| usize::from(i >= 100)).collect();
         let groups: Vec<usize> = (0..150).collect();
-        let splits = split(&labels, &groups, FIFTH).unwrap();
+        let splits = fresh(&labels, &groups, FIFTH).unwrap();
         assert_eq!((tests_of(0, &labels, &splits), tests_of(1, &labels, &splits)), (20, 10));
-        assert_eq!(split(&labels, &groups, FIFTH).unwrap(), splits);
-        assert_ne!(split(&labels, &groups, Division { seed: 2, ..FIFTH }).unwrap(), splits);
+        assert_eq!(fresh(&labels, &groups, FIFTH).unwrap(), splits);
+        assert_ne!(fresh(&labels, &groups, Division { seed: 2, ..FIFTH }).unwrap(), splits);
+    }
+
+    #[test]
+    fn what_has_a_side_stays_there_and_the_rest_fills_the_share() {
+        let labels: Vec<usize> = (0..100).map(|i| usize::from(i >= 60)).collect();
+        let groups: Vec<usize> = (0..100).collect();
+        let before = fresh(&labels, &groups, FIFTH).unwrap();
+        // Every third picture is gone, ten of the second class are new.
+        let stays: Vec<usize> = (0..100).filter(|i| i % 3 != 0).collect();
+        let labels: Vec<usize> = stays.iter().map(|&i| labels[i]).chain([1; 10]).collect();
+        let groups: Vec<usize> = (0..labels.len()).collect();
+        let kept = stays.iter().map(|&i| Some(before[i])).chain([None; 10]).collect::<Vec<_>>();
+        let after = split(&labels, &groups, &kept, Division { seed: 2, ..FIFTH }).unwrap();
+        assert!(stays.iter().zip(&after).all(|(&i, side)| before[i] == *side));
+        let held_out = kept.iter().filter(|side| **side == Some(Split::Test)).count();
+        assert!((7..=20).contains(&held_out), "{held_out}");
+        let second = labels.iter().filter(|label| **label == 1).count();
+        assert!(tests_of(1, &labels, &after) >= share(second, 0.2).min(held_out));
+    }
+
+    #[test]
+    fn a_group_with_both_sides_is_trained_on() {
+        let kept = [Some(Split::Test), Some(Split::Train), None, Some(Split::Test), None, None];
+        let splits = split(&[0, 0, 0, 0, 1, 1], &[0, 0, 0, 1, 2, 3], &kept, FIFTH).unwrap();
+        assert_eq!(splits[..4], [Split::Train, Split::Train, Split::Train, Split::Test]);
+    }
+
+    #[test]
+    fn a_class_whose_held_out_pictures_are_gone_gets_others() {
+        let kept = [Some(Split::Train); 6];
+        let splits = split(&[0, 0, 0, 1, 1, 1], &[0, 1, 2, 3, 4, 5], &kept, FIFTH).unwrap();
+        assert_eq!([0, 1].map(|label| tests_of(label, &[0, 0, 0, 1, 1, 1], &splits)), [1, 1]);
     }
 
     #[test]
     fn a_class_of_one_group_is_too_small() {
-        assert_eq!(split(&[0, 0, 1, 1, 1], &[0, 1, 2, 2, 2], FIFTH), Err(TooSmall { label: 1 }));
-        assert_eq!(split(&[0, 0, 1], &[0, 1, 2], FIFTH), Err(TooSmall { label: 1 }));
+        assert_eq!(fresh(&[0, 0, 1, 1, 1], &[0, 1, 2, 2, 2], FIFTH), Err(TooSmall { label: 1 }));
+        assert_eq!(fresh(&[0, 0, 1], &[0, 1, 2], FIFTH), Err(TooSmall { label: 1 }));
     }
 
     #[test]
     fn groups_larger_than_the_share_still_give_both_sides_something() {
-        let splits = split(&[0, 0, 0, 0, 1, 1], &[0, 0, 1, 1, 2, 3], FIFTH).unwrap();
+        let splits = fresh(&[0, 0, 0, 0, 1, 1], &[0, 0, 1, 1, 2, 3], FIFTH).unwrap();
         assert_eq!(tests_of(0, &[0, 0, 0, 0, 1, 1], &splits), 2);
         assert_eq!(tests_of(1, &[0, 0, 0, 0, 1, 1], &splits), 1);
     }
@@ -170,7 +230,7 @@ mod tests {
             let images = labels.len();
             let pairs: Vec<_> = pairs.into_iter().filter(|&(a, b)| a.max(b) < images).collect();
             let groups = leaks::groups(images, &pairs);
-            if let Ok(splits) = split(&labels, &groups, Division { test_fraction, seed }) {
+            if let Ok(splits) = fresh(&labels, &groups, Division { test_fraction, seed }) {
                 prop_assert_eq!(leaks::count(&pairs, &splits), 0);
                 for label in labels.iter().copied() {
                     let all = labels.iter().filter(|known| **known == label).count();

@@ -1,4 +1,5 @@
-//! `snapshot_freeze`: reads a dataset's accepted images, splits them, and writes the snapshot at once.
+//! `snapshot_freeze`: reads a dataset's accepted images, splits them, and writes the snapshot at once; what waited to be
+//! trained on it begins.
 
 use std::sync::Arc;
 
@@ -9,8 +10,9 @@ use sqlx::PgConnection;
 
 use crate::app::App;
 use crate::db::SnapshotId;
-use crate::queue::{Context, Failure, Handler, Lane, Task, TaskError};
+use crate::queue::{self, Context, Failure, Handler, Lane, Task, TaskError};
 use crate::snapshot::{self, Division, Draft, Split, TooSmall, leaks};
+use crate::training;
 
 /// Runs the tasks of this kind.
 pub(super) struct SnapshotFreeze {
@@ -37,8 +39,12 @@ impl Handler for SnapshotFreeze {
         task: &'a Task,
         failure: &'a Failure,
     ) -> BoxFuture<'a, anyhow::Result<()>> {
-        async move { Ok(snapshot::fail(connection, SnapshotId(task.subject), failure).await?) }
-            .boxed()
+        async move {
+            let id = SnapshotId(task.subject);
+            snapshot::fail(&mut *connection, id, failure).await?;
+            Ok(training::fail_waiting(connection, id, &failure.message).await?)
+        }
+        .boxed()
     }
 }
 
@@ -55,7 +61,7 @@ impl SnapshotFreeze {
         // One state of the dataset, whatever changes meanwhile.
         let mut reading =
             pool.begin_with("begin isolation level repeatable read read only").await?;
-        let draft = snapshot::draft(&mut reading, row.dataset_id).await?;
+        let draft = snapshot::draft(&mut reading, row.dataset_id, row.keeps_split_of).await?;
         reading.commit().await?;
 
         let division = Division { test_fraction: row.test_fraction, seed: row.seed as u64 };
@@ -67,6 +73,11 @@ impl SnapshotFreeze {
         let mut transaction = pool.begin().await?;
         context.complete(&mut transaction).await?;
         snapshot::finish(&mut transaction, id, &draft, &splits).await?;
+        let frozen =
+            snapshot::find(&mut *transaction, id).await?.context("the snapshot is gone")?;
+        for run in training::release(&mut transaction, &frozen).await? {
+            queue::enqueue(&mut *transaction, training::train_task(run)).await?;
+        }
         transaction.commit().await?;
         Ok(())
     }
@@ -82,7 +93,7 @@ fn divide(draft: &Draft, division: Division) -> Result<Vec<Split>, TaskError> {
     }
     let labels: Vec<usize> = draft.members.iter().map(|member| member.label).collect();
     let groups = leaks::groups(labels.len(), &draft.pairs);
-    snapshot::split(&labels, &groups, division).map_err(|TooSmall { label }| {
+    snapshot::split(&labels, &groups, &draft.kept, division).map_err(|TooSmall { label }| {
         let error = anyhow!(
             "the class {:?} needs two pictures that are not near-duplicates, one to train on and one to \
              hold out",

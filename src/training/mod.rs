@@ -1,6 +1,7 @@
 //! Recipe, trainer, augmentation, metrics; evaluation, comparison and pictures of runs.
 
 pub mod augmentation;
+pub mod changes;
 pub mod checkpoint;
 pub mod comparison;
 mod csv;
@@ -44,7 +45,8 @@ pub use self::prediction::{
     of as predictions, split as split_predictions,
 };
 pub use self::run::{
-    Learnt, NewRun, RunFilter, TRAIN, TrainingRun, advance, cancel, fail, find, finish, insert,
-    list, requeue, restart, set_checkpoint, start, train_task,
+    Learnt, NewRun, RunFilter, TRAIN, TrainingRun, advance, cancel, fail, fail_waiting, find,
+    finish, insert, list, pictures_to_see, release, requeue, restart, set_checkpoint, start,
+    train_task,
 };
 pub use experiment::Experiment;

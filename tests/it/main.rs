@@ -26,6 +26,7 @@ mod model_import;
 mod openapi;
 mod page;
 mod queue;
+mod retraining;
 mod review;
 mod review_queue;
 mod scrape_job;

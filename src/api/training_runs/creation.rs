@@ -22,7 +22,7 @@ use crate::model::pretrained::{Pretrained, PretrainedError};
 use crate::training::experiment::{self, Experiment};
 use crate::training::grid::{self, Grid, NamedRecipe};
 use crate::training::preset::Written;
-use crate::training::{self, NewRun, Recipe, TrainingRun, share};
+use crate::training::{self, NewRun, TrainingRun};
 use crate::{dataset, queue};
 
 /// The routes of this file.
@@ -135,13 +135,6 @@ async fn create(
     for named in &recipes {
         named.recipe.validate_for(snapshot.classes.len()).map_err(invalid)?;
     }
-    let (counts, classes) = (&snapshot.counts, snapshot.classes.len());
-    let total = |recipe: &Recipe| {
-        let pictures = share::count(counts.train as usize, classes, recipe.train_fraction) as i64;
-        let features =
-            if recipe.family.is_over_pretrained() { pictures + i64::from(counts.test) } else { 0 };
-        pictures * i64::from(recipe.epochs) + features
-    };
     let experiment = match new.experiment() {
         Some(name) => Some(experiment::insert(&mut *connection, new.snapshot_id, &name).await?),
         None => None,
@@ -150,8 +143,10 @@ async fn create(
     for NamedRecipe { name, recipe } in recipes {
         for seed in &seeds {
             let part_of = experiment.map(|experiment| (experiment, name.clone()));
-            let (snapshot, total) = (new.snapshot_id, total(&recipe));
-            let run = NewRun { snapshot, part_of, recipe: recipe.clone(), seed: *seed, total };
+            let total = training::pictures_to_see(&recipe, &snapshot);
+            let (recipe, seed) = (recipe.clone(), *seed);
+            let run =
+                NewRun { snapshot: snapshot.id, part_of, recipe, seed, baseline: None, total };
             let id = training::insert(&mut *connection, &run).await?;
             queue::enqueue(&mut *connection, training::train_task(id)).await?;
             first.get_or_insert(id);

@@ -1,7 +1,9 @@
 //! `/training-runs`: train a network on a snapshot, and watch how it goes.
 
+mod changes;
 mod creation;
 mod preview;
+mod retraining;
 
 use std::sync::Arc;
 
@@ -27,8 +29,10 @@ use crate::training::{self, RunFilter, RunOrder, TrainingRun};
 /// The routes of this folder.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
+        .merge(changes::routes())
         .merge(creation::routes())
         .merge(preview::routes())
+        .merge(retraining::routes())
         .routes(routes!(list))
         .routes(routes!(get))
         .routes(routes!(watch))
@@ -215,6 +219,9 @@ pub(super) async fn requeue(app: &App, id: TrainingRunId) -> Result<bool, Proble
     let mut transaction = app.pool.begin().await?;
     let requeued = training::requeue(&mut *transaction, id).await?;
     if requeued {
+        let run = training::find(&mut *transaction, id).await?;
+        let run = run.ok_or(Problem::NotFound("training run"))?;
+        trainable(&mut transaction, run.snapshot_id).await?;
         queue::enqueue(&mut *transaction, training::train_task(id)).await?;
         transaction.commit().await?;
     }

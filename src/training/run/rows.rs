@@ -1,15 +1,15 @@
-//! Training runs: one recipe on one snapshot with one seed, and where it stands.
+//! The row of a training run, and how it is found.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::types::Json;
-use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
+use sqlx::{PgExecutor, query_as};
 use utoipa::ToSchema;
 
-use super::order::{Place, RunOrder};
-use super::{Prediction, Recipe, epoch, prediction};
-use crate::db::{DatasetId, ExperimentId, ModelId, Named as _, Sha256, SnapshotId, TrainingRunId};
-use crate::queue::{Failure, JobError, JobStatus, Lane, NewTask, Progress};
+use crate::db::{DatasetId, ExperimentId, ModelId, Named as _, SnapshotId, TrainingRunId};
+use crate::queue::{JobError, JobStatus, Progress};
+use crate::training::Recipe;
+use crate::training::order::{Place, RunOrder};
 
 /// One recipe on one snapshot with one seed.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -22,6 +22,8 @@ pub struct TrainingRun {
     pub name: String,
     /// What it trains on.
     pub snapshot_id: SnapshotId,
+    /// The run whose recipe and seed it repeats on a later snapshot; null when it repeats none.
+    pub baseline_id: Option<TrainingRunId>,
     /// The dataset that was frozen in the snapshot.
     pub dataset_id: DatasetId,
     /// Where the run stands.
@@ -62,6 +64,7 @@ struct Row {
     experiment_id: Option<ExperimentId>,
     name: String,
     snapshot_id: SnapshotId,
+    baseline_id: Option<TrainingRunId>,
     dataset_id: DatasetId,
     status: JobStatus,
     done: i64,
@@ -88,6 +91,7 @@ impl From<Row> for TrainingRun {
             experiment_id: row.experiment_id,
             name: row.name,
             snapshot_id: row.snapshot_id,
+            baseline_id: row.baseline_id,
             dataset_id: row.dataset_id,
             status: row.status,
             progress: Progress { done: row.done, total: row.total },
@@ -106,37 +110,6 @@ impl From<Row> for TrainingRun {
             finished_at: row.finished_at,
         }
     }
-}
-
-/// A run to create.
-#[derive(Debug, Clone)]
-pub struct NewRun {
-    /// What to train on.
-    pub snapshot: SnapshotId,
-    /// The experiment that it is part of, and what sets its recipe apart there.
-    pub part_of: Option<(ExperimentId, String)>,
-    /// A recipe that keeps its rules.
-    pub recipe: Recipe,
-    /// Seed of weights, dropout, order and augmentation.
-    pub seed: i64,
-    /// Pictures to see: see [`TrainingRun::progress`].
-    pub total: i64,
-}
-
-/// Creates a run.
-pub async fn insert(executor: impl PgExecutor<'_>, new: &NewRun) -> sqlx::Result<TrainingRunId> {
-    query_scalar!(
-        r#"insert into training_runs (snapshot_id, recipe, seed, total, experiment_id, name)
-           values ($1, $2, $3, $4, $5, coalesce($6, '')) returning id as "id: TrainingRunId""#,
-        new.snapshot as SnapshotId,
-        Json(&new.recipe) as _,
-        new.seed,
-        new.total,
-        new.part_of.as_ref().map(|(experiment, _)| *experiment) as Option<ExperimentId>,
-        new.part_of.as_ref().map(|(_, name)| name.as_str()),
-    )
-    .fetch_one(executor)
-    .await
 }
 
 /// Which runs to list.
@@ -191,6 +164,7 @@ pub async fn list(
                 order by gap, id limit $7))
            select r.id as "id: TrainingRunId", r.experiment_id as "experiment_id: ExperimentId",
                r.name, r.snapshot_id as "snapshot_id: SnapshotId",
+               r.baseline_id as "baseline_id: TrainingRunId",
                s.dataset_id as "dataset_id: DatasetId", r.status as "status: JobStatus", r.done, r.total,
                (select coalesce(max(e.epoch), 0) from epochs e where e.run_id = r.id) as "epoch!",
                r.recipe as "recipe: Json<Recipe>", r.seed, m.id as "model_id?: ModelId",
@@ -221,150 +195,4 @@ pub async fn find(
 ) -> sqlx::Result<Option<TrainingRun>> {
     let filter = RunFilter { only: Some(id), ..RunFilter::default() };
     Ok(list(executor, &filter, 1).await?.pop())
-}
-
-/// Marks the run as begun; gives its newest complete checkpoint.
-pub async fn start(
-    executor: impl PgExecutor<'_>,
-    id: TrainingRunId,
-) -> sqlx::Result<Option<Sha256>> {
-    query_scalar!(
-        r#"update training_runs set status = 'running', started_at = coalesce(started_at, now())
-           where id = $1 returning checkpoint_sha256 as "sha256: Sha256""#,
-        id as TrainingRunId,
-    )
-    .fetch_one(executor)
-    .await
-}
-
-/// Writes how many pictures the run has seen.
-pub async fn advance(
-    executor: impl PgExecutor<'_>,
-    id: TrainingRunId,
-    done: i64,
-) -> sqlx::Result<()> {
-    query!("update training_runs set done = $2 where id = $1", id as TrainingRunId, done)
-        .execute(executor)
-        .await?;
-    Ok(())
-}
-
-/// Points the run at a stored checkpoint, in the transaction that records what was learnt up to it.
-pub async fn set_checkpoint(
-    executor: impl PgExecutor<'_>,
-    id: TrainingRunId,
-    checkpoint: Sha256,
-    done: i64,
-) -> sqlx::Result<()> {
-    query!(
-        "update training_runs set checkpoint_sha256 = $2, done = $3 where id = $1",
-        id as TrainingRunId,
-        checkpoint as Sha256,
-        done,
-    )
-    .execute(executor)
-    .await?;
-    Ok(())
-}
-
-/// Forgets what a run without a usable checkpoint had learnt, so that it begins anew.
-pub async fn restart(connection: &mut PgConnection, id: TrainingRunId) -> sqlx::Result<()> {
-    epoch::clear(&mut *connection, id).await?;
-    query!(
-        "update training_runs set done = 0, checkpoint_sha256 = null where id = $1",
-        id as TrainingRunId,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// What a run learnt.
-#[derive(Debug, Clone)]
-pub struct Learnt {
-    /// The epoch whose weights were kept.
-    pub best_epoch: u32,
-    /// After the last epoch, dropout off, no augmentation; 0 to 1.
-    pub train_accuracy: f64,
-    /// After the last epoch, on the held-out images; 0 to 1.
-    pub test_accuracy: f64,
-    /// What it says of each image that it was given, with its position in the snapshot.
-    pub predictions: Vec<(i32, Prediction)>,
-}
-
-/// Ends the run `succeeded`; its checkpoint is no longer needed. The model's row belongs to the same transaction.
-pub async fn finish(
-    connection: &mut PgConnection,
-    id: TrainingRunId,
-    learnt: &Learnt,
-) -> sqlx::Result<()> {
-    prediction::insert(&mut *connection, id, &learnt.predictions).await?;
-    query!(
-        "update training_runs
-         set status = 'succeeded', done = total, checkpoint_sha256 = null, train_accuracy = $2,
-             test_accuracy = $3, best_epoch = $4, finished_at = now()
-         where id = $1",
-        id as TrainingRunId,
-        learnt.train_accuracy,
-        learnt.test_accuracy,
-        learnt.best_epoch as i32,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Ends the run `failed`.
-pub async fn fail(
-    executor: impl PgExecutor<'_>,
-    id: TrainingRunId,
-    failure: &Failure,
-) -> sqlx::Result<()> {
-    query!(
-        "update training_runs
-         set status = 'failed', error_code = $2, error = $3, finished_at = now()
-         where id = $1 and status in ('queued', 'running')",
-        id as TrainingRunId,
-        failure.code,
-        failure.message,
-    )
-    .execute(executor)
-    .await?;
-    Ok(())
-}
-
-/// Ends the run `cancelled`; false when it had ended before.
-pub async fn cancel(executor: impl PgExecutor<'_>, id: TrainingRunId) -> sqlx::Result<bool> {
-    let cancelled = query!(
-        "update training_runs set status = 'cancelled', finished_at = now()
-         where id = $1 and status in ('queued', 'running')",
-        id as TrainingRunId,
-    )
-    .execute(executor)
-    .await?;
-    Ok(cancelled.rows_affected() == 1)
-}
-
-/// Queues a failed or cancelled run again, to go on at its checkpoint; false when it is neither.
-pub async fn requeue(executor: impl PgExecutor<'_>, id: TrainingRunId) -> sqlx::Result<bool> {
-    let queued = query!(
-        "update training_runs
-         set status = 'queued', error_code = null, error = null, finished_at = null
-         where id = $1 and status in ('failed', 'cancelled')",
-        id as TrainingRunId,
-    )
-    .execute(executor)
-    .await?;
-    Ok(queued.rows_affected() == 1)
-}
-
-/// A run of hours meets more restarts than a task of seconds; each attempt goes on at the last epoch.
-const ATTEMPTS: i32 = 25;
-
-/// Kind of the task that trains.
-pub const TRAIN: &str = "training_run";
-
-/// The task that trains.
-pub fn train_task(id: TrainingRunId) -> NewTask {
-    NewTask { max_attempts: ATTEMPTS, ..NewTask::new(TRAIN, Lane::Train, id.0) }
 }
