@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { spaced } from "./checks.js";
-import { byId, count, el, plural, say, sentence, setOptions, setText, share, syncRows } from "./dom.js";
+import { byId, capital, count, el, plural, say, setOptions, setText, share, syncRows } from "./dom.js";
 import { currentDataset, news, shared, tell } from "./state.js";
 
 /** Pictures in a sample. */
@@ -17,12 +17,20 @@ const CALM = 700;
 const rows = new Map();
 /** Ended jobs of the dataset that said something, newest first. */
 let jobs = [];
+/** Whether a person chose the job; else it is the newest one. */
+let chosen = false;
 let turn = 0;
 let waiting = null;
 
 export function mount() {
-  byId("audit-job").addEventListener("change", show);
-  news.addEventListener("dataset", load);
+  byId("audit-job").addEventListener("change", () => {
+    chosen = true;
+    show();
+  });
+  news.addEventListener("dataset", () => {
+    chosen = false;
+    load();
+  });
   news.addEventListener("reviewed", () => {
     clearTimeout(waiting);
     waiting = setTimeout(show, CALM);
@@ -44,10 +52,8 @@ async function load() {
     if (mine !== turn) return;
     jobs = items.filter(fit);
     const picker = byId("audit-job");
-    const before = picker.options[0]?.value;
     setOptions(picker, jobs.map((job) => [job.id, label(job)]));
-    // A new job takes the place of the one that was the newest.
-    if (before && picker.value === before && jobs.length > 0) picker.value = jobs[0].id;
+    if (!chosen && jobs.length > 0) picker.value = jobs[0].id;
     await show();
   } catch (problem) {
     if (mine === turn) say(problem.message, { failed: true });
@@ -92,15 +98,20 @@ function create({ audit }) {
   const bar = el("progress", { attributes: { "aria-label": `Sample of ${spaced(audit.check)} looked at` } });
   const done = el("span", { className: "quiet small" });
   const button = el("button", { type: "button", className: "small" });
-  const right = el("p");
-  const complete = el("p");
+  const right = el("dd");
+  const complete = el("dd");
+  const term = (words, title) => el("dt", { title }, words);
   const node = el(
     "li",
     { className: "audit" },
-    el("div", { className: "audit-head" }, el("strong", {}, sentence(spaced(audit.check)).slice(0, -1)), found, button),
+    el("div", { className: "audit-head" }, el("strong", {}, capital(spaced(audit.check))), found, button),
     el("div", { className: "audit-bar" }, bar, done),
-    right,
-    complete,
+    el(
+      "dl",
+      {},
+      el("div", {}, term("Flagged rightly", "Precision: of what it flags, the share that is wrong indeed"), right),
+      el("div", {}, term("Found of all that is wrong", "Recall: of what is wrong, the share that it flags"), complete),
+    ),
   );
   const update = ({ job, audit }) => {
     const { check, flagged, passed, sample } = audit;
@@ -119,20 +130,19 @@ function create({ audit }) {
   return { node, update };
 }
 
-const short = ({ sampled, reviewed }) => Math.min(ENOUGH, sampled) - reviewed;
-const range = ({ estimate, low, high }) => `${share(estimate)} (${share(low)} to ${share(high)})`;
+const short = ({ sampled, reviewed }) => Math.max(0, Math.min(ENOUGH, sampled) - reviewed);
+const later = (pictures) => `known after ${plural(pictures, "more picture")}`;
+const range = ({ estimate, low, high }) =>
+  low === high ? share(estimate) : `about ${share(estimate)}, likely ${share(low)} to ${share(high)}`;
 
 function precision({ flagged, precision }) {
-  if (precision && short(flagged) <= 0) return `Of what it flags, ${range(precision)} is wrong indeed.`;
-  return `How much of what it flags is wrong indeed: known after ${plural(short(flagged), "more flagged picture")}.`;
+  return precision && short(flagged) === 0 ? range(precision) : later(short(flagged));
 }
 
 function recall({ flagged, passed, recall }) {
-  const missing = Math.max(short(flagged), 0) + Math.max(short(passed), 0);
-  if (recall && missing === 0) return `Of what is wrong, it finds ${range(recall)}.`;
-  if (passed.images === 0) return "";
-  if (missing === 0) return "How much of what is wrong it finds: unknown, for nothing wrong was in the sample.";
-  return `How much of what is wrong it finds: known after ${plural(missing, "more picture")}.`;
+  const missing = short(flagged) + short(passed);
+  if (missing > 0) return later(missing);
+  return recall ? range(recall) : "unknown: nothing wrong was in the sample";
 }
 
 /** Shows what of the sample nobody has decided on; both sides take turns, as in the sample itself. */

@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { GROUPS, spaced } from "./checks.js";
-import { byId, count, el, plural, say, sentence, setText } from "./dom.js";
+import { byId, capital, count, el, plural, say, sentence, setText } from "./dom.js";
 import * as jobs from "./jobs.js";
 import { currentDataset, news, shared } from "./state.js";
 
@@ -41,7 +41,7 @@ function group([name, checks]) {
   const choices = checks.map(([check, about]) => {
     const box = el("input", { type: "checkbox", name: "check", value: check });
     boxes.set(check, box);
-    const words = el("span", {}, sentence(spaced(check)).slice(0, -1), " ", el("span", { className: "quiet" }, about));
+    const words = el("span", {}, capital(spaced(check)), " ", el("span", { className: "quiet" }, about));
     return el("label", { className: "choice" }, box, words);
   });
   return el("fieldset", {}, el("legend", {}, name), choices);

@@ -38,13 +38,16 @@ export async function decide(bodies) {
     }
   } finally {
     if (made.length > 1) keep(made.map(({ id }) => id));
+    // At once, so that an undo that follows closely means this one.
+    if (made.length > 0) decisions = [{ id: made[0].id, reviews: made }, ...decisions];
   }
   return made;
 }
 
 /** Takes a decision back. */
-export async function undo({ reviews }) {
-  for (const { id } of reviews) await post(`/reviews/${id}/undo`);
+export async function undo({ id, reviews }) {
+  for (const review of reviews) await post(`/reviews/${review.id}/undo`);
+  decisions = decisions.filter((decision) => decision.id !== id);
 }
 
 /** Reads the decisions anew. */

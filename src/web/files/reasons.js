@@ -40,7 +40,7 @@ const TELL = {
 /** The reason of one verdict; the check's own sentence is the tooltip. */
 export function reason(verdict) {
   const { check, outcome, evidence } = verdict;
-  const told = outcome === "unscannable" ? `could not look: ${verdict.reason}` : TELL[check]?.(evidence);
+  const told = outcome === "unscannable" ? `could not look: ${spaced(verdict.reason)}` : TELL[check]?.(evidence);
   return el(
     "span",
     { className: "why", title: verdict.reason },
@@ -70,9 +70,11 @@ function tags({ labels, references, share, threshold, matched }) {
   return [listed || "nothing seen", el("span", { className: "quiet wanted" }, few + weight)];
 }
 
-function nearDuplicate({ keeper, cluster, label_conflict: conflict }) {
+function nearDuplicate({ keeper, cluster, label_conflict: conflict, dhash_distance: one, phash_distance: other }) {
   if (!keeper) return null;
-  const others = cluster.size > 2 ? `${cluster.size - 1} others look like it` : "looks like another one";
+  // The keeper is at no distance to itself.
+  const alike = one + other === 0 && !conflict ? "the same as another one" : "looks like another one";
+  const others = cluster.size > 2 ? `${cluster.size - 1} others look like it` : alike;
   const classes = [...new Set(cluster.members.map((member) => member.class))];
   return conflict ? `${others}, under ${classes.join(" and ")}: which class is right?` : others;
 }

@@ -3,7 +3,7 @@
 import { all } from "./api.js";
 import { spaced, suggestion } from "./checks.js";
 import { pictures, requests, words } from "./decisions.js";
-import { byId, count, el, plural, say, setOptions, setText } from "./dom.js";
+import { ago, byId, count, el, say, setOptions, setText } from "./dom.js";
 import { Grid } from "./grid.js";
 import * as history from "./history.js";
 import { mountMover } from "./mover.js";
@@ -211,7 +211,7 @@ async function undo(decision = history.newest()) {
   const back = pictures(decision.reviews);
   await work(async () => {
     await history.undo(decision);
-    say(`Took it back: ${plural(back.length, "picture")} as before.`);
+    say(`Taken back: ${words(decision.reviews)}, ${ago(decision.reviews[0].created_at)}.`);
   });
   await load({ quiet: true });
   await afterwards(true, back);

@@ -6,7 +6,7 @@ import { against } from "./checks.js";
 /** The most that one request may list. */
 const MOST = 200;
 /** Pages of the queue that are searched for a class in one go. */
-const SEARCHED = 10;
+const SEARCHED = 5;
 
 /** The flagged pictures of a dataset, the most suspicious first. */
 export function suspects({ dataset, name, check }) {
