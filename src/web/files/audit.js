@@ -154,7 +154,7 @@ function look(job, check) {
     const note = (outcome) => (outcome === "flagged" && !job.dry_run ? null : `${spaced(check)} ${outcome} it`);
     return open.map(({ image_id, outcome }) => ({ id: image_id, note: note(outcome) }));
   };
-  const about = `The sample of ${spaced(check)}: keep what shows its class well, reject or move what does not, ` +
-    `whether the check flagged it or passed it.`;
-  tell("look", { about, check, entries });
+  const title = `Sample of ${spaced(check)}`;
+  const about = "Keep what shows its class well, reject or move what does not, whether the check flagged it or passed it.";
+  tell("look", { title, about, check, entries });
 }

@@ -66,12 +66,15 @@ function change({ before, after }) {
 
 function line(words, ones) {
   const [{ check }] = ones;
-  const note = ({ reason_before, reason_after }) =>
-    `before: ${reason_before ?? "not judged"}; now: ${reason_after ?? "not judged"}`;
+  const note = ({ reason_before, reason_after }) => [
+    `Before: ${reason_before ?? "not judged"}`,
+    `Then: ${reason_after ?? "not judged"}`,
+  ];
   const entries = async () => ones.map((one) => ({ id: one.image_id, note: note(one) }));
-  const about = `${plural(ones.length, "picture")} on which two cleanings differ. ${words}.`;
+  const title = `What changed in ${spaced(check)}`;
+  const about = `${plural(ones.length, "picture")} on which the two cleanings differ: ${words.split(": ")[1]}.`;
   const button = el("button", { type: "button", className: "small" }, "Look");
   button.setAttribute("aria-label", `Look at: ${words}`);
-  button.addEventListener("click", () => tell("look", { about, check, entries }));
+  button.addEventListener("click", () => tell("look", { title, about, check, entries }));
   return el("li", {}, el("span", { className: "about" }, words), el("b", {}, String(ones.length)), button);
 }

@@ -20,12 +20,19 @@ const homes = new Map();
 const rows = new Map();
 let takeBack = () => {};
 
-/** `undo(decision)` is called for the one whose button is pressed. */
+/** `undo(decision)` is called for the one whose button on the list is pressed. */
 export function mount(undo) {
   takeBack = undo;
 }
 
 export const newest = () => decisions[0] ?? null;
+
+/** Goes to the newest decision on the list; false when there is none. */
+export function focus() {
+  const button = byId("history-list").querySelector("button");
+  button?.focus();
+  return Boolean(button);
+}
 
 /** Asks for the reviews of one decision, which are undone as one; gives those that were made. */
 export async function decide(bodies) {

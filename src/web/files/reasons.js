@@ -21,9 +21,11 @@ const TELL = {
       `, ${two(sure)}; like ${own} only ${two(self)} `,
       el("span", { className: "quiet wanted" }, el("kbd", {}, "S"), " moves it there"),
     ],
-  outlier: ({ deviation, threshold }) =>
-    Number.isFinite(deviation) &&
-    `unlike the rest: ${deviation.toFixed(1)} times the usual spread away, ${threshold.toFixed(1)} is the limit`,
+  outlier: ({ deviation, threshold }) => {
+    if (!Number.isFinite(deviation)) return null;
+    const [far, limit] = apart(deviation, threshold, 1);
+    return `unlike the rest: ${far} times the usual spread away, ${limit} is the limit`;
+  },
   blurry: scored("out of focus"),
   dark: scored("nearly black"),
   light: scored("nearly white"),
@@ -37,6 +39,9 @@ const TELL = {
     least && `${Math.min(width, height)} pixels at the shorter side, ${least} are needed`,
 };
 
+/** The check of a verdict; its sentence is the tooltip. */
+export const name = ({ check, reason }) => el("b", { title: reason }, spaced(check));
+
 /** The reason of one verdict; the check's own sentence is the tooltip. */
 export function reason(verdict) {
   const { check, outcome, evidence } = verdict;
@@ -44,29 +49,36 @@ export function reason(verdict) {
   return el(
     "span",
     { className: "why", title: verdict.reason },
-    el("b", {}, spaced(check)),
+    name(verdict),
     " ",
     told || verdict.reason,
   );
 }
 
+/** Two numbers with as many digits as it takes to tell them apart, at least `least`. */
+function apart(one, other, least) {
+  const both = (digits) => [one.toFixed(digits), other.toFixed(digits)];
+  const digits = [least, least + 1, least + 2].find((digits) => both(digits)[0] !== both(digits)[1]);
+  return both(digits ?? 6);
+}
+
 function scored(words) {
   return ({ score, threshold }) => {
     if (!Number.isFinite(score)) return null;
-    // As many digits as it takes to see that it is below.
-    const digits = [2, 3, 4, 6].find((digits) => Number(score.toFixed(digits)) < threshold) ?? 6;
-    return `${words}: ${score.toFixed(digits)}, under ${threshold}`;
+    const [shown, limit] = apart(score, threshold, 2);
+    return `${words}: ${shown}, under ${limit}`;
   };
 }
 
 /** What the tagger saw first, then what the references would have had it see. */
-function tags({ labels, references, share, threshold, matched }) {
+function tags({ labels, references, weights, share, threshold, matched }) {
   if (!labels || !references) return null;
   const seen = names(labels);
   const listed = seen.slice(0, NAMED).join(", ") + (seen.length > NAMED ? " …" : "");
-  const wanted = [...new Set(references.flatMap(({ top }) => names(top)))];
+  // The rule `specific` weighs tags, the heaviest first; the other one takes the first ones of each reference.
+  const wanted = weights ? weights.map(({ tag }) => tag) : [...new Set(references.flatMap(({ top }) => names(top)))];
   const few = matched?.length ? `only ${matched.map(({ tag }) => tag).join(", ")}` : `none of ${wanted.join(", ")}`;
-  const weight = Number.isFinite(share) ? `: ${two(share)} of the weight, ${two(threshold)} is needed` : "";
+  const weight = share > 0 ? `: ${two(share)} of the weight, ${two(threshold)} is needed` : "";
   return [listed || "nothing seen", el("span", { className: "quiet wanted" }, few + weight)];
 }
 

@@ -17,7 +17,7 @@ const MOST = 200;
 const FILTERS = ["review-class", "review-check", "review-order"];
 
 let grid;
-/** What another section asked for: `{about, check, entries}`; null for the flagged pictures. */
+/** What another section asked for: `{title, about, check, entries}`; null for the flagged pictures. */
 let asked = null;
 let source = null;
 let cursor = null;
@@ -31,7 +31,10 @@ export function mount() {
   byId("undo").addEventListener("click", () => undo());
   byId("select-all").addEventListener("click", () => grid.selectAll());
   mountMover(byId("reclass"), { move: (name) => decide("reclass", name), leave: () => grid.focus() });
-  history.mount(undo);
+  history.mount(async (decision) => {
+    await undo(decision, { inList: true });
+    if (!history.focus()) grid.focus();
+  });
   byId("review-more").addEventListener("click", more);
   byId("asked-back").addEventListener("click", () => look(null));
   for (const id of FILTERS) byId(id).addEventListener("change", () => load());
@@ -72,7 +75,7 @@ async function look(wanted) {
   await load();
   if (!wanted) return;
   byId("review").scrollIntoView();
-  if (grid.items.length > 0) grid.focus();
+  if (grid.items.length > 0) grid.focus(grid.items[0].id);
 }
 
 function current() {
@@ -152,6 +155,8 @@ function settle() {
   byId("grid-help").hidden = none;
   byId("asked").hidden = !asked;
   setText(byId("asked-about"), asked?.about ?? "");
+  setText(byId("review-name"), asked?.title ?? "Flagged pictures");
+  byId("review-count").hidden = Boolean(asked);
   // With nothing to decide about, only what can be taken back needs the buttons.
   byId("decisions").hidden = none && !history.newest();
   byId("filters").hidden = Boolean(asked) || (none && !filtered());
@@ -206,7 +211,8 @@ async function decide(decision, name) {
   await afterwards(inside);
 }
 
-async function undo(decision = history.newest()) {
+/** Takes a decision back; the grid has the focus then, unless it was made `inList`. */
+async function undo(decision = history.newest(), { inList = false } = {}) {
   if (busy || !decision) return;
   const back = pictures(decision.reviews);
   await work(async () => {
@@ -214,7 +220,7 @@ async function undo(decision = history.newest()) {
     say(`Taken back: ${words(decision.reviews)}, ${ago(decision.reviews[0].created_at)}.`);
   });
   await load({ quiet: true });
-  await afterwards(true, back);
+  await afterwards(!inList, back);
 }
 
 async function work(run) {

@@ -3,18 +3,18 @@
 import { get } from "./api.js";
 import { against } from "./checks.js";
 import { el } from "./dom.js";
-import { reason } from "./reasons.js";
+import { name, reason } from "./reasons.js";
 
-/** Reasons of which more is told than their number. */
+/** Reasons of which more is told than their names. */
 const TOLD = 4;
 
-/** The content of a tile; `note` of the image is said in place of the reasons. */
+/** The content of a tile; the `note` of the image, one line or some, is said before the reasons. */
 export function tile(image) {
   const reasons = against(image);
-  const more = reasons.length - TOLD;
+  const more = reasons.slice(TOLD);
   const twin = twinOf(image, reasons);
   const told = reasons.slice(0, TOLD).map(reason);
-  if (more > 0) told.push(el("span", { className: "why quiet" }, `and ${more} more`));
+  if (more.length > 0) told.push(el("span", { className: "why quiet" }, "and ", more.flatMap((one) => [name(one), " "])));
   if (told.length === 0 && !image.note) told.push(el("span", { className: "why" }, "No check names a reason."));
   return [
     el(
@@ -33,7 +33,7 @@ export function tile(image) {
         el("span", {}, el("strong", {}, image.class), " ", twin ? null : size(image)),
         image.suspicion == null ? null : suspicion(image.suspicion),
       ),
-      image.note ? el("span", { className: "why" }, image.note) : null,
+      [image.note ?? []].flat().map((line) => el("span", { className: "why" }, line)),
       told,
     ),
   ];
