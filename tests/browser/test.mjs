@@ -335,7 +335,7 @@ async function showsSample(page) {
   await page.selectOption("#audit-job", job.id);
   const name = (check) => check.replaceAll("_", " ");
   await page.click(`[aria-label="Look at the sample of ${name(other ?? check)}"]`);
-  await page.locator("#asked-about", { hasText: name(other ?? check) }).waitFor();
+  await page.locator("#review-title", { hasText: `Sample of ${name(other ?? check)}` }).waitFor();
   const { sample } = await json(`/cleaning-jobs/${job.id}/audit?check=${other ?? check}&size=50`);
   const open = sample.filter(({ decision }) => !decision).map(({ image_id }) => image_id);
   await page.waitForSelector(tile(open[0]));
