@@ -36,7 +36,7 @@ export function mount() {
     if (!history.focus()) grid.focus();
   });
   byId("review-more").addEventListener("click", more);
-  byId("asked-back").addEventListener("click", () => look(null));
+  byId("asked-back").addEventListener("click", () => look(null, { enter: true }));
   for (const id of FILTERS) byId(id).addEventListener("change", () => load());
   byId("review").addEventListener("keydown", shortcut);
   news.addEventListener("dataset", () => {
@@ -45,7 +45,7 @@ export function mount() {
     look(null);
   });
   news.addEventListener("datasets", counts);
-  news.addEventListener("look", ({ detail }) => look(detail));
+  news.addEventListener("look", ({ detail }) => look(detail, { enter: true }));
   news.addEventListener("job", ({ detail }) => {
     const { kind, job, before } = detail;
     const ended = kind === "cleaning-jobs" && before && before.status !== job.status;
@@ -69,11 +69,13 @@ function shortcut(event) {
   action();
 }
 
-/** Shows what another section asks for, or the flagged pictures again. */
-async function look(wanted) {
+/** Shows what another section asks for, or the flagged pictures again; goes there, if `enter`. */
+async function look(wanted, { enter = false } = {}) {
   asked = wanted;
+  // Nobody is to decide about what stood there before.
+  grid.show([]);
   await load();
-  if (!wanted) return;
+  if (!enter) return;
   byId("review").scrollIntoView();
   if (grid.items.length > 0) grid.focus(grid.items[0].id);
 }
