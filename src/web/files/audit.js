@@ -13,6 +13,8 @@ const ENOUGH = 8;
 const JOBS = 50;
 /** Milliseconds without a decision before the estimates are read anew. */
 const CALM = 700;
+/** Milliseconds after which a service that was away is asked again. */
+const AGAIN = 4000;
 
 const rows = new Map();
 /** Ended jobs of the dataset that said something, newest first. */
@@ -31,15 +33,17 @@ export function mount() {
     chosen = false;
     load();
   });
-  news.addEventListener("reviewed", () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(show, CALM);
-  });
+  news.addEventListener("reviewed", () => soon(CALM));
   news.addEventListener("job", ({ detail: { kind, job } }) => {
     if (kind !== "cleaning-jobs" || job.dataset_id !== shared.current) return;
     const known = jobs.find(({ id }) => id === job.id);
     if (fit(job) ? known?.finished_at !== job.finished_at : known) load();
   });
+}
+
+function soon(wait) {
+  clearTimeout(waiting);
+  waiting = setTimeout(show, wait);
 }
 
 const fit = (job) => job.status === "succeeded" && !job.undone_at;
@@ -89,7 +93,9 @@ async function show() {
     const items = audits.map((audit) => ({ id: `${job.id} ${audit.check}`, job, audit }));
     syncRows(byId("audit-list"), rows, items, create);
   } catch (problem) {
-    if (mine === turn) say(problem.message, { failed: true });
+    if (mine !== turn) return;
+    if (problem.retryable) soon(AGAIN);
+    else say(problem.message, { failed: true });
   }
 }
 
