@@ -48,8 +48,14 @@ try {
   await step("datasets and jobs are listed", () => listsDatasetsAndJobs(page));
   await step("a running job tells how far it is", () => followsJob(page));
   await step("a run shows its curve", () => showsCurve(page));
+  await step("the most suspicious pictures come first, with their reasons", () => ordersBySuspicion(page));
   await step("a flagged picture is kept by keyboard, and taken back", () => reviewsByKeyboard(page));
+  await step("many are rejected by keyboard at once, and taken back", () => reviewsManyByKeyboard(page));
   await step("two pictures are rejected by mouse, and taken back", () => reviewsByMouse(page));
+  await step("what is no problem leaves, and comes back by undo on another visit", () => dismisses(page));
+  await step("a class is chosen by keyboard, and Enter moves to it", () => movesByKeyboard(page));
+  await step("a cleaning shows what it costs, and begins", () => startsCleaning(page));
+  await step("the sample of a check is shown for review", () => showsSample(page));
   await step("a service that is away is told, and so is its return", () => survivesOutage(page));
   await step("the page fits a narrow screen and has a dark side", () => looks(page));
   assert.deepEqual(complaints, [], "the console has errors");
@@ -210,6 +216,140 @@ async function reviewsByMouse(page) {
   await page.click("#undo");
   for (const id of chosen) await page.waitForSelector(tile(id));
   for (const id of chosen) assert.equal(await state(id), "flagged");
+}
+
+/** The flagged pictures as the API lists them. */
+async function queue() {
+  const [dataset] = (await json("/datasets")).items;
+  return (await json(`/datasets/${dataset.id}/review-queue?limit=20`)).items;
+}
+
+async function ordersBySuspicion(page) {
+  await page.waitForSelector("#grid [role=option]");
+  const wanted = await queue();
+  const shown = await tiles(page);
+  assert.deepEqual(shown.slice(0, wanted.length), wanted.map(({ id }) => id));
+  const told = await page.$$eval("#grid .suspicion", (nodes) => nodes.map((node) => node.textContent.match(/[\d.]+/)[0]));
+  assert.deepEqual(told, [...told].sort((one, other) => other - one), "suspicion falls");
+  const counting = ({ outcome, dismissed }) => outcome !== "passed" && !dismissed;
+  for (const { id, verdicts } of wanted) {
+    const checks = verdicts.filter(counting).map(({ check }) => check.replaceAll("_", " "));
+    const reasons = await page.$$eval(`${tile(id)} .why b`, (nodes) => nodes.map((node) => node.textContent));
+    assert.deepEqual(reasons.sort(), checks.sort(), "every reason is told");
+  }
+  const duplicate = wanted.find(({ id, verdicts }) =>
+    verdicts.some(({ check, outcome, evidence }) => check === "near_duplicate" && outcome === "flagged" && evidence.keeper !== id),
+  );
+  if (!duplicate) return;
+  const { evidence } = duplicate.verdicts.find(({ check }) => check === "near_duplicate");
+  const keeper = await json(`/images/${evidence.keeper}`);
+  await page.locator(`${tile(duplicate.id)} .twin`).scrollIntoViewIfNeeded();
+  const beside = page.locator(tile(duplicate.id)).filter({ hasText: `${keeper.width} × ${keeper.height}` });
+  await beside.filter({ hasText: `${duplicate.width} × ${duplicate.height}` }).waitFor();
+}
+
+async function reviewsManyByKeyboard(page) {
+  const chosen = (await tiles(page)).slice(0, 3);
+  await page.focus(tile(chosen[0]));
+  for (let at = 1; at < chosen.length; at += 1) await page.keyboard.press("Shift+ArrowRight");
+  await page.waitForFunction((text) => document.getElementById("selection").textContent === text, `${chosen.length} selected`);
+  await page.keyboard.press("r");
+  for (const id of chosen) await page.waitForSelector(tile(id), { state: "detached" });
+  for (const id of chosen) assert.equal(await state(id), "rejected");
+  await page.keyboard.press("u");
+  for (const id of chosen) await page.waitForSelector(tile(id));
+  for (const id of chosen) assert.equal(await state(id), "flagged");
+  assert.deepEqual((await tiles(page)).slice(0, 3), chosen, "they stand where they stood");
+}
+
+async function dismisses(page) {
+  const [{ id }] = await queue();
+  const reviews = async () => (await json(`/reviews?image_id=${id}`)).items.filter((review) => !review.undone_at);
+  assert.equal((await reviews()).length, 0);
+  await page.keyboard.press("Escape");
+  await page.focus(tile(id));
+  await page.keyboard.press("n");
+  await page.waitForSelector(tile(id), { state: "detached" });
+  assert.equal(await state(id), "accepted");
+  assert.ok((await reviews()).every(({ decision, check }) => decision === "not_a_problem" && check));
+  await page.reload();
+  await page.waitForSelector("#grid [role=option]");
+  assert.equal(await page.locator(tile(id)).count(), 0, "it stays away");
+  await page.click("#history summary");
+  await page.locator("#history-list li").first().filter({ hasText: "No problem" }).waitFor();
+  await shoot(page, "history", "#review");
+  await page.focus("#select-all");
+  await page.keyboard.press("u");
+  await page.waitForSelector(tile(id));
+  assert.equal(await state(id), "flagged");
+  assert.equal((await reviews()).length, 0);
+}
+
+async function movesByKeyboard(page) {
+  const [{ id, class: name }] = await queue();
+  const [dataset] = (await json("/datasets")).items;
+  const other = dataset.classes.find((one) => one.name !== name).name;
+  await page.keyboard.press("Escape");
+  await page.focus(tile(id));
+  await page.keyboard.press("Space");
+  await page.keyboard.press("m");
+  await page.keyboard.type(other.slice(0, 3));
+  assert.equal(await page.inputValue("#reclass"), other);
+  assert.equal((await json(`/images/${id}`)).class, name, "typing alone moves nothing");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(tile(id), { state: "detached" });
+  assert.equal((await json(`/images/${id}`)).class, other);
+  await page.keyboard.press("u");
+  await page.waitForSelector(tile(id));
+  assert.equal((await json(`/images/${id}`)).class, name);
+}
+
+/** Asks for what needs no tagger, as a dry run. */
+async function startsCleaning(page) {
+  const [dataset] = (await json("/datasets")).items;
+  const estimated = page.locator("#estimate:not([aria-busy])");
+  const pictures = dataset.classes.reduce((sum, { counts }) => sum + counts.accepted + counts.flagged, 0);
+  await estimated.filter({ hasText: `${pictures.toLocaleString("en")} pictures` }).waitFor();
+  await page.check("#clean-checks input[value=tags]");
+  await estimated.filter({ hasText: /Rekognition: \$|nothing to pay/ }).waitFor();
+  await shoot(page, "clean", "#clean");
+  await page.uncheck("#clean-checks input[value=tags]");
+  await estimated.filter({ hasText: "No cost" }).waitFor();
+  await page.check("#clean-checks input[value=outlier]");
+  await estimated.filter({ hasText: /Trains \d+ small networks/ }).waitFor();
+  await page.uncheck("#clean-checks input[value=outlier]");
+  await page.check("#clean-dry");
+  await page.locator("#clean-start:enabled").filter({ hasText: "dry run" }).click();
+  await page.locator(".job .about", { hasText: "exact duplicate, near duplicate (dry run)" }).first().waitFor();
+  const [job] = (await json("/cleaning-jobs")).items;
+  assert.deepEqual([...job.checks].sort(), ["exact_duplicate", "near_duplicate", "too_small", "undecodable"]);
+  assert.equal(job.dry_run, true);
+  await page.locator(`.job[data-id="${job.id}"] .status`, { hasText: "succeeded" }).waitFor();
+}
+
+/** Of the job that flagged what is shown. */
+async function showsSample(page) {
+  const { items } = await json("/cleaning-jobs?status=succeeded");
+  const job = items.find((job) => !job.dry_run && job.counts.flagged > 0);
+  const [check, other] = job.checks.filter((check) => job.by_check[check].flagged > 0);
+  await page.selectOption("#audit-job", job.id);
+  const name = (check) => check.replaceAll("_", " ");
+  await page.click(`[aria-label="Look at the sample of ${name(other ?? check)}"]`);
+  await page.locator("#review-title", { hasText: `Sample of ${name(other ?? check)}` }).waitFor();
+  const { sample } = await json(`/cleaning-jobs/${job.id}/audit?check=${other ?? check}&size=50`);
+  const open = sample.filter(({ decision }) => !decision).map(({ image_id }) => image_id);
+  await page.waitForSelector(tile(open[0]));
+  assert.deepEqual(await tiles(page), open.slice(0, 48));
+  await shoot(page, "audit", "#audit");
+  await page.focus(tile(open[0]));
+  await page.keyboard.press("k");
+  await page.waitForSelector(tile(open[0]), { state: "detached" });
+  const looked = page.locator(".audit-bar", { hasText: `${sample.length - open.length + 1} of ${sample.length} looked at` });
+  await looked.first().waitFor();
+  await page.keyboard.press("u");
+  await page.waitForSelector(tile(open[0]));
+  await page.click("#asked-back");
+  await page.waitForSelector(tile((await queue())[0].id));
 }
 
 async function looks(page) {

@@ -1,6 +1,9 @@
 /** Starts the page: mounts each section and keeps it fresh. */
 
+import * as audit from "./audit.js";
 import * as classify from "./classify.js";
+import * as clean from "./clean.js";
+import * as compare from "./compare.js";
 import * as datasets from "./datasets.js";
 import * as jobs from "./jobs.js";
 import * as review from "./review.js";
@@ -26,7 +29,7 @@ async function refresh() {
   }
 }
 
-for (const section of [datasets, classify, jobs, review, runs]) section.mount();
+for (const section of [datasets, classify, jobs, clean, audit, compare, review, runs]) section.mount();
 refresh();
 setInterval(refresh, INTERVAL);
 document.addEventListener("visibilitychange", refresh);

@@ -1,7 +1,7 @@
 /** A photo in, its classes as bars out. */
 
 import { call, Problem } from "./api.js";
-import { byId, command, count, curl, el, plural, probability, say, setOptions, setText } from "./dom.js";
+import { byId, command, count, curl, el, plural, probability, say, sentence, setOptions, setText } from "./dom.js";
 import { datasetName, news, shared } from "./state.js";
 
 /** Bars shown; the rest is summed up in a line. */
@@ -165,6 +165,3 @@ function explain(problem, file) {
   };
   return { lead: leads[problem.status] ?? "That did not work", help: detail };
 }
-
-/** The service's words as a sentence. */
-const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.?!]$/.test(text) ? "" : ".");

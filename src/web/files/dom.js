@@ -103,6 +103,11 @@ export function probability(value) {
 /** `3 pictures`, `1 picture`. */
 export const plural = (value, word) => `${count(value)} ${word}${value === 1 ? "" : "s"}`;
 
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** The service's words as a sentence. */
+export const sentence = (text) => capital(text) + (/[.?!]$/.test(text) ? "" : ".");
+
 /** `just now`, `5 min ago`, or a date. */
 export function ago(time) {
   const seconds = (Date.now() - new Date(time)) / 1000;

@@ -26,10 +26,10 @@ export class Grid {
     return this.#items;
   }
 
-  /** Ids that a decision is about: the selected ones, or else the one in focus. */
+  /** The items that a decision is about: the selected ones, or else the one in focus. */
   get targets() {
-    if (this.#selected.size > 0) return [...this.#selected];
-    return this.#hasFocus() ? [this.#current] : [];
+    if (this.#selected.size > 0) return this.#items.filter(({ id }) => this.#selected.has(id));
+    return this.#hasFocus() ? this.#items.filter(({ id }) => id === this.#current) : [];
   }
 
   get selected() {
@@ -69,9 +69,16 @@ export class Grid {
   }
 
   #tile(item) {
-    const node = el("li", { id: `tile-${item.id}`, attributes: { role: "option" } }, this.#create(item));
+    const node = el("li", { id: `tile-${item.id}`, attributes: { role: "option" } });
     node.dataset.id = item.id;
-    return { node, update() {} };
+    let shown = null;
+    const update = (item) => {
+      const wanted = JSON.stringify(item);
+      if (shown === wanted) return;
+      shown = wanted;
+      node.replaceChildren(...this.#create(item).filter(Boolean).flat());
+    };
+    return { node, update };
   }
 
   #hasFocus() {
@@ -116,22 +123,31 @@ export class Grid {
     else this.#toggle(id);
   }
 
-  /** Tiles in a row, as they are laid out now. */
-  #columns() {
-    const tiles = [...this.#list.children];
-    const next = tiles.findIndex((tile) => tile.offsetTop > tiles[0].offsetTop);
-    return next < 0 ? tiles.length : next;
+  /** The place in the next row up (-1) or down (1) that is nearest; tiles are not all of one width. */
+  #beyond(place, way) {
+    const node = (at) => this.#rows.get(this.#items[at].id).node;
+    const middle = (at) => node(at).offsetLeft + node(at).offsetWidth / 2;
+    const off = (at) => Math.abs(middle(at) - middle(place));
+    let best = -1;
+    for (let at = place + way; at >= 0 && at < this.#items.length; at += way) {
+      const top = node(at).offsetTop;
+      if (top === node(place).offsetTop) continue;
+      if (best >= 0 && top !== node(best).offsetTop) break;
+      if (best < 0 || off(at) < off(best)) best = at;
+    }
+    return best;
   }
 
   #key(event) {
     if (event.altKey || event.metaKey) return;
     const place = this.#place(this.#current);
     const last = this.#items.length - 1;
+    if (place < 0) return;
     const steps = {
       ArrowLeft: place - 1,
       ArrowRight: place + 1,
-      ArrowUp: place - this.#columns(),
-      ArrowDown: place + this.#columns(),
+      ArrowUp: this.#beyond(place, -1),
+      ArrowDown: this.#beyond(place, 1),
       Home: 0,
       End: last,
     };

@@ -1,5 +1,6 @@
 /** What a job is about and how it went, in words. */
 
+import { spaced } from "./checks.js";
 import { count, share } from "./dom.js";
 
 const STOPPED = {
@@ -50,8 +51,6 @@ export const KINDS = {
     results: trained,
   },
 };
-
-const spaced = (name) => name.replaceAll("_", " ");
 
 function outcomes(counts) {
   const listed = Object.entries(counts).sort(([, one], [, other]) => other - one);

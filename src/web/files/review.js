@@ -1,41 +1,51 @@
-/** Flagged pictures with the reason on each; keep, reject, move, undo. */
+/** Pictures to decide about with the reasons on each: the flagged ones, or those that another section asks for. */
 
-import { all, get, post } from "./api.js";
-import { byId, command, count, curl, el, plural, say, setOptions, setText } from "./dom.js";
+import { all } from "./api.js";
+import { spaced, suggestion } from "./checks.js";
+import { pictures, requests, words } from "./decisions.js";
+import { ago, byId, count, el, say, setOptions, setText } from "./dom.js";
 import { Grid } from "./grid.js";
-import { reason } from "./reasons.js";
-import { currentDataset, news, refreshDatasets, shared } from "./state.js";
+import * as history from "./history.js";
+import { mountMover } from "./mover.js";
+import { arrivals, named, suspects } from "./source.js";
+import { currentDataset, news, refreshDatasets, shared, tell } from "./state.js";
+import { tile } from "./tile.js";
 
 const PAGE = 48;
 /** The most that one request may list. */
 const MOST = 200;
+const FILTERS = ["review-class", "review-check", "review-order"];
 
 let grid;
+/** What another section asked for: `{title, about, check, entries}`; null for the flagged pictures. */
+let asked = null;
+let source = null;
 let cursor = null;
 let turn = 0;
 let busy = false;
-/** Reviews of this visit that can be taken back, the last one last. */
-const past = [];
 
 export function mount() {
   grid = new Grid(byId("grid"), tile, controls);
-  byId("keep").addEventListener("click", () => decide("keep"));
-  byId("reject").addEventListener("click", () => decide("reject"));
-  byId("undo").addEventListener("click", undo);
+  const buttons = { keep: "keep", reject: "reject", "no-problem": "not_a_problem", suggested: "suggested" };
+  for (const [id, decision] of Object.entries(buttons)) byId(id).addEventListener("click", () => decide(decision));
+  byId("undo").addEventListener("click", () => undo());
   byId("select-all").addEventListener("click", () => grid.selectAll());
-  byId("reclass").addEventListener("change", (event) => {
-    const name = event.target.value;
-    event.target.value = "";
-    if (name) decide("reclass", name);
+  mountMover(byId("reclass"), { move: (name) => decide("reclass", name), leave: () => grid.focus() });
+  history.mount(async (decision) => {
+    await undo(decision, { inList: true });
+    if (!history.focus()) grid.focus();
   });
   byId("review-more").addEventListener("click", more);
-  for (const id of ["review-class", "review-check"]) byId(id).addEventListener("change", () => load());
+  byId("asked-back").addEventListener("click", () => look(null, { enter: true }));
+  for (const id of FILTERS) byId(id).addEventListener("change", () => load());
   byId("review").addEventListener("keydown", shortcut);
   news.addEventListener("dataset", () => {
     for (const id of ["review-class", "review-check"]) byId(id).value = "";
-    load();
+    history.read();
+    look(null);
   });
   news.addEventListener("datasets", counts);
+  news.addEventListener("look", ({ detail }) => look(detail, { enter: true }));
   news.addEventListener("job", ({ detail }) => {
     const { kind, job, before } = detail;
     const ended = kind === "cleaning-jobs" && before && before.status !== job.status;
@@ -45,34 +55,56 @@ export function mount() {
 
 function shortcut(event) {
   if (event.ctrlKey || event.altKey || event.metaKey || event.target.matches("select, input")) return;
-  const actions = { k: () => decide("keep"), r: () => decide("reject"), u: undo };
+  const actions = {
+    k: () => decide("keep"),
+    r: () => decide("reject"),
+    n: () => decide("not_a_problem"),
+    s: () => decide("suggested"),
+    m: () => byId("reclass").focus(),
+    u: () => undo(),
+  };
   const action = actions[event.key.toLowerCase()];
   if (!action) return;
   event.preventDefault();
   action();
 }
 
-const filters = () => ({
-  dataset_id: shared.current,
-  state: "flagged",
-  class: byId("review-class").value,
-  check: byId("review-check").value,
-});
+/** Shows what another section asks for, or the flagged pictures again; goes there, if `enter`. */
+async function look(wanted, { enter = false } = {}) {
+  asked = wanted;
+  // Nobody is to decide about what stood there before.
+  grid.show([]);
+  await load();
+  if (!enter) return;
+  byId("review").scrollIntoView();
+  if (grid.items.length > 0) grid.focus(grid.items[0].id);
+}
 
-/** Reads the flagged pictures anew, as many as are shown. */
+function current() {
+  if (asked) return named(asked.entries);
+  const [name, check, order] = FILTERS.map((id) => byId(id).value);
+  const of = { dataset: shared.current, name, check, order };
+  return order ? arrivals(of) : suspects(of);
+}
+
+/** Reads the pictures anew, as many as are shown. */
 async function load({ quiet = false } = {}) {
   const mine = ++turn;
   if (!shared.current) return;
   const shown = quiet ? grid.items.length : 0;
+  const from = current();
+  byId("grid").setAttribute("aria-busy", "true");
   try {
-    const page = await get("/images", { ...filters(), limit: Math.min(Math.max(PAGE, shown), MOST) });
+    const page = await from(null, Math.min(Math.max(PAGE, shown), MOST));
     if (mine !== turn) return;
+    source = from;
     cursor = page.next_cursor;
     grid.show(page.items);
     settle();
   } catch (problem) {
     if (mine === turn) say(problem.message, { failed: true });
   }
+  if (mine === turn) byId("grid").removeAttribute("aria-busy");
 }
 
 async function more() {
@@ -80,12 +112,14 @@ async function more() {
   const button = byId("review-more");
   button.disabled = true;
   try {
-    const page = await get("/images", { ...filters(), limit: PAGE, cursor });
+    const page = await source(cursor, PAGE);
     if (mine !== turn) return;
     cursor = page.next_cursor;
-    const first = page.items[0]?.id;
-    grid.show([...grid.items, ...page.items]);
-    if (first) grid.focus(first);
+    // What was decided meanwhile may have moved the rest up.
+    const known = new Set(grid.items.map(({ id }) => id));
+    const items = page.items.filter(({ id }) => !known.has(id));
+    grid.show([...grid.items, ...items]);
+    if (items.length > 0) grid.focus(items[0].id);
     settle();
   } catch (problem) {
     say(problem.message, { failed: true });
@@ -105,122 +139,112 @@ async function counts() {
   setText(byId("review-count"), held ? count(held) : "");
   settle();
   // A cleaning job may have flagged the first ones just now.
-  if (held > 0 && grid.items.length === 0 && !filtered() && !busy) load({ quiet: true });
+  if (held > 0 && grid.items.length === 0 && !asked && !filtered() && !busy) load({ quiet: true });
   if (dataset && listedChecks !== `${dataset.id} ${held}`) {
     listedChecks = `${dataset.id} ${held}`;
     const jobs = await all("/cleaning-jobs", { dataset_id: dataset.id }).catch(() => []);
     const checks = [...new Set(jobs.flatMap((job) => job.checks))].sort();
-    const options = checks.map((check) => [check, check.replaceAll("_", " ")]);
-    setOptions(byId("review-check"), [["", "all"], ...options]);
+    setOptions(byId("review-check"), [["", "all"], ...checks.map((check) => [check, spaced(check)])]);
   }
 }
 
 const filtered = () => Boolean(byId("review-class").value || byId("review-check").value);
 
 function settle() {
+  const none = grid.items.length === 0;
   byId("review-more").hidden = !cursor;
-  const none = byId("review-empty");
-  none.hidden = grid.items.length > 0;
-  byId("grid-help").hidden = grid.items.length === 0;
+  byId("review-empty").hidden = !none;
+  byId("grid-help").hidden = none;
+  byId("asked").hidden = !asked;
+  setText(byId("asked-about"), asked?.about ?? "");
+  setText(byId("review-name"), asked?.title ?? "Flagged pictures");
+  byId("review-count").hidden = Boolean(asked);
   // With nothing to decide about, only what can be taken back needs the buttons.
-  byId("decisions").hidden = grid.items.length === 0 && past.length === 0;
-  byId("filters").hidden = grid.items.length === 0 && !filtered();
-  if (grid.items.length === 0 && shared.datasets) none.replaceChildren(...empty());
+  byId("decisions").hidden = none && !history.newest();
+  byId("filters").hidden = Boolean(asked) || (none && !filtered());
+  if (none && shared.datasets) byId("review-empty").replaceChildren(...empty());
   controls();
 }
 
 function empty() {
-  if (filtered()) return [el("p", { className: "quiet" }, "No flagged picture fits these filters.")];
-  const dataset = currentDataset();
+  const quiet = (text) => [el("p", { className: "quiet" }, text)];
+  if (asked) return quiet("All of these are decided.");
+  if (filtered()) return quiet(cursor ? "None of the first ones fits these filters." : "No flagged picture fits these filters.");
+  if (!currentDataset()) return quiet("Pictures that look wrong wait here for your decision.");
   const checked = byId("review-check").options.length > 1;
-  if (!dataset) return [el("p", { className: "quiet" }, "Pictures that look wrong wait here for your decision.")];
-  const text = checked ? "Nothing is waiting for you. Checks put pictures here that look wrong:" :
-    "No picture is flagged. Let the checks look for wrong ones:";
-  const body = {
-    dataset_id: dataset.id,
-    checks: ["undecodable", "too_small", "exact_duplicate", "near_duplicate", "tags"],
-  };
-  return [el("p", {}, text), command(curl("/cleaning-jobs", body))];
-}
-
-function tile(image) {
-  const flags = image.verdicts.filter(({ outcome, dry_run }) => !dry_run && outcome === "flagged");
-  const picture = el("img", {
-    loading: "lazy",
-    decoding: "async",
-    alt: "",
-    src: `/images/${image.id}/thumbnail`,
-    draggable: false,
-  });
-  const size = el("span", { className: "size" }, `${image.width} × ${image.height}`);
-  return [
-    el("span", { className: "frame" }, picture, el("span", { className: "tick", attributes: { "aria-hidden": "true" } }, "✓")),
-    el(
-      "span",
-      { className: "caption" },
-      el("span", { className: "tile-head" }, el("strong", {}, image.class), " ", size),
-      flags.length ? flags.map(reason) : el("span", { className: "why" }, "No check names a reason."),
-    ),
-  ];
+  const text = checked ? "Nothing is waiting for you. " : "No picture is flagged. ";
+  return [el("p", {}, text, el("a", { href: "#clean" }, "Let checks look for wrong ones"), ".")];
 }
 
 function controls() {
-  const targets = grid?.targets.length ?? 0;
-  for (const id of ["keep", "reject", "reclass"]) byId(id).disabled = busy || targets === 0;
-  byId("undo").disabled = busy || past.length === 0;
+  const targets = grid?.targets ?? [];
+  for (const id of ["keep", "reject", "no-problem", "reclass"]) byId(id).disabled = busy || targets.length === 0;
+  const better = [...new Set(targets.map(suggestion).filter(Boolean))];
+  byId("suggested").disabled = busy || better.length === 0;
+  byId("suggested").hidden = !grid?.items.some(suggestion);
+  setText(byId("suggested-to"), better.length === 1 ? `It is ${better[0]}` : "As suggested");
+  const last = history.newest();
+  byId("undo").disabled = busy || !last;
+  byId("undo").title = last ? `Takes back: ${words(last.reviews)}` : "";
   byId("select-all").disabled = !grid || grid.items.length === 0;
   const selected = grid?.selected ?? 0;
-  const text = selected ? `${count(selected)} selected` : targets ? "1 in focus" : "None selected";
+  const text = selected ? `${count(selected)} selected` : targets.length ? "1 in focus" : "None selected";
   setText(byId("selection"), text);
 }
 
-const DONE = { keep: "Kept", reject: "Rejected", reclass: "Moved" };
-
 async function decide(decision, name) {
-  const ids = grid.targets;
-  if (busy || ids.length === 0) return;
-  busy = true;
-  controls();
+  if (busy || grid.targets.length === 0) return;
+  const check = asked ? asked.check : byId("review-check").value;
+  const bodies = requests(decision, grid.targets, { name, check });
+  if (bodies.length === 0) {
+    const why = decision === "suggested" ? "No check suggests another class." : "No check speaks against it.";
+    say(why, { failed: true });
+    return;
+  }
   // The buttons take the focus away from the grid; it returns there, so that the keys go on working.
   const inside = byId("review").contains(document.activeElement);
-  try {
-    const request = { image_ids: ids, decision };
-    if (name) request.class = name;
-    const review = await post("/reviews", request);
-    past.push(review);
-    const gone = new Set(ids);
+  await work(async () => {
+    const reviews = await history.decide(bodies);
+    const gone = new Set(pictures(reviews));
     grid.clear();
     grid.show(grid.items.filter((item) => !gone.has(item.id)));
-    say(`${DONE[decision]} ${plural(ids.length, "picture")}${name ? ` to ${name}` : ""}. U takes it back.`);
-  } catch (problem) {
-    say(problem.message, { failed: true });
-  }
-  busy = false;
+    say(`${words(reviews)}. U takes it back.`);
+  });
   await afterwards(inside);
 }
 
-async function undo() {
-  const review = past.at(-1);
-  if (busy || !review) return;
+/** Takes a decision back; the grid has the focus then, unless it was made `inList`. */
+async function undo(decision = history.newest(), { inList = false } = {}) {
+  if (busy || !decision) return;
+  const back = pictures(decision.reviews);
+  await work(async () => {
+    await history.undo(decision);
+    say(`Taken back: ${words(decision.reviews)}, ${ago(decision.reviews[0].created_at)}.`);
+  });
+  await load({ quiet: true });
+  await afterwards(!inList, back);
+}
+
+async function work(run) {
   busy = true;
   controls();
   try {
-    await post(`/reviews/${review.id}/undo`);
-    past.pop();
-    await load({ quiet: true });
-    say(`Took it back: ${plural(review.image_ids.length, "picture")} as before.`);
+    await run();
   } catch (problem) {
     say(problem.message, { failed: true });
+    // Some of it may have been done.
+    await load({ quiet: true });
   }
   busy = false;
-  await afterwards(true, review.image_ids);
 }
 
 async function afterwards(refocus, wanted = []) {
+  await history.read();
   if (grid.items.length === 0 && cursor) await load();
   settle();
   const back = grid.items.find((item) => wanted.includes(item.id));
   if (refocus && grid.items.length > 0) grid.focus(back?.id);
   else if (refocus) byId("undo").focus();
+  tell("reviewed");
   refreshDatasets().catch(() => {});
 }

@@ -5,7 +5,9 @@ import { byId } from "./dom.js";
 
 /**
  * Fires `datasets` (list or counts changed), `dataset` (another one was chosen), `job` (a job changed; detail
- * `{kind, job}`), `models` (a model came, went, or answers now).
+ * `{kind, job}`), `models` (a model came, went, or answers now), `look` (the review grid is to show pictures; detail
+ * `{title, about, check, entries}`), `reviewed` (a person decided, or took it back), `audited` (the jobs to audit are known; detail
+ * `{jobs, job}`).
  */
 export const news = new EventTarget();
 

@@ -1,0 +1,168 @@
+/** Starting a cleaning job: which checks, and what they cost before anything begins. */
+
+import { post } from "./api.js";
+import { GROUPS, spaced } from "./checks.js";
+import { byId, capital, count, el, plural, say, sentence, setText } from "./dom.js";
+import * as jobs from "./jobs.js";
+import { currentDataset, news, shared } from "./state.js";
+
+/** Checks that every dataset can do with; `tags` joins them where each class has a reference. */
+const USUAL = ["undecodable", "too_small", "exact_duplicate", "near_duplicate"];
+/** Milliseconds without a change before the estimate is asked for. */
+const CALM = 250;
+
+const boxes = new Map();
+let waiting = null;
+let turn = 0;
+let busy = false;
+/** What the last estimate was about; counts change while pictures arrive. */
+let estimated = "";
+
+export function mount() {
+  byId("clean-checks").append(...GROUPS.map(group));
+  byId("clean-form").addEventListener("input", soon);
+  byId("clean-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    start();
+  });
+  news.addEventListener("dataset", usual);
+  news.addEventListener("datasets", () => {
+    if (!estimated) usual();
+    else if (estimated !== subject()) soon();
+  });
+  news.addEventListener("job", ({ detail: { kind, job, before } }) => {
+    // What it had labelled costs nothing the next time.
+    const ended = kind === "cleaning-jobs" && before && before.status !== job.status && !jobs.active(job);
+    if (ended && job.dataset_id === shared.current) soon();
+  });
+}
+
+function group([name, checks]) {
+  const choices = checks.map(([check, about]) => {
+    const box = el("input", { type: "checkbox", name: "check", value: check });
+    boxes.set(check, box);
+    const words = el("span", {}, capital(spaced(check)), " ", el("span", { className: "quiet" }, about));
+    return el("label", { className: "choice" }, box, words);
+  });
+  return el("fieldset", {}, el("legend", {}, name), choices);
+}
+
+/** The usual choice for the dataset. */
+function usual() {
+  const dataset = currentDataset();
+  if (!dataset) return;
+  const ready = dataset.classes.every(({ references, counts }) => references > 0 || counts.accepted + counts.flagged === 0);
+  for (const [check, box] of boxes) box.checked = USUAL.includes(check) || (check === "tags" && ready);
+  soon();
+}
+
+/** The dataset with as many pictures and references as it has. */
+function subject() {
+  const dataset = currentDataset();
+  const sizes = dataset?.classes.map(({ references, counts }) => [references, counts.accepted + counts.flagged]) ?? [];
+  return dataset ? `${dataset.id} ${sizes}` : "";
+}
+
+/** The request that the form makes. */
+function request() {
+  const checks = [...boxes].filter(([, box]) => box.checked).map(([check]) => check);
+  const job = { dataset_id: shared.current, checks, dry_run: byId("clean-dry").checked };
+  if (!checks.includes("tags")) return job;
+  job.tags = { tagger: byId("clean-tagger").value, rule: byId("clean-rule").value, k: byId("clean-k").valueAsNumber };
+  const budget = byId("clean-budget").valueAsNumber;
+  if (paid(job) && Number.isFinite(budget)) job.budget_usd = budget;
+  return job;
+}
+
+const paid = (job) => job.tags?.tagger === "rekognition";
+
+/** What is wrong with the form, as a sentence; empty when nothing is. */
+function mistake(job) {
+  if (job.checks.length === 0) return "Choose at least one check.";
+  if (job.tags && !byId("clean-k").validity.valid) return "Top tags: a whole number from 1 to 50.";
+  if (job.tags && !Number.isInteger(job.tags.k)) return "Top tags: a whole number from 1 to 50.";
+  if (paid(job) && !byId("clean-budget").validity.valid) return "Spend at most: a number of dollars, 0 or more.";
+  return "";
+}
+
+function soon() {
+  const job = request();
+  byId("tag-settings").hidden = !job.tags;
+  byId("clean-budget-label").hidden = !paid(job);
+  setText(byId("clean-start"), job.dry_run ? "Start the dry run" : "Start cleaning");
+  byId("clean-start").disabled = true;
+  byId("estimate").setAttribute("aria-busy", "true");
+  clearTimeout(waiting);
+  waiting = setTimeout(estimate, CALM);
+}
+
+async function estimate() {
+  const mine = ++turn;
+  if (!currentDataset()) return;
+  estimated = subject();
+  const job = request();
+  const wrong = mistake(job);
+  setText(byId("clean-error"), wrong);
+  let text = "";
+  let able = !wrong && !busy;
+  if (!wrong) {
+    try {
+      const answer = await post("/cleaning-jobs/estimate", job);
+      text = inWords(answer, job);
+      able &&= answer.images > 0;
+    } catch (problem) {
+      // Without an estimate a person can still start.
+      if (mine === turn) setText(byId("clean-error"), explain(problem));
+    }
+  }
+  if (mine !== turn) return;
+  byId("estimate").removeAttribute("aria-busy");
+  setText(byId("estimate"), text);
+  byId("clean-start").disabled = !able;
+}
+
+function inWords({ images, tagger_calls: calls, cost_usd: cost, tagger_seconds: seconds, networks, within_budget }, job) {
+  if (images === 0) return "The dataset has no picture yet.";
+  const words = [`Looks at ${plural(images, "picture")}.`];
+  if (job.tags && calls === 0) words.push("All of them have their tags already: nothing to pay.");
+  else if (paid(job)) words.push(`${plural(calls, "call")} to Rekognition: $${dollars(cost)}, ${lasting(seconds)}.`);
+  else if (job.tags) words.push(`${plural(calls, "picture")} to tag here, at no cost.`);
+  else words.push("No cost.");
+  if (networks > 0) words.push(`Trains ${plural(networks, "small network")} on them first, which takes minutes.`);
+  if (within_budget === false) words.push("That is over your limit: it would stop there, unfinished.");
+  return words.join(" ");
+}
+
+const dollars = (value) => (value > 0 && value < 0.01 ? value.toFixed(3) : value.toFixed(2));
+
+function lasting(seconds) {
+  if (seconds < 90) return `about ${Math.max(1, Math.round(seconds))} s`;
+  return seconds < 5400 ? `about ${Math.round(seconds / 60)} min` : `about ${count(Math.round(seconds / 3600))} h`;
+}
+
+const FIELDS = { "tags.k": "Top tags", budget_usd: "Spend at most", dataset_id: "Dataset" };
+
+function explain(problem) {
+  const [field, ...rest] = problem.message.split(": ");
+  if (problem.code === "references_missing") {
+    return `Tags are compared with reference pictures, and some are missing: ${problem.message}.`;
+  }
+  return sentence(FIELDS[field] ? [FIELDS[field], ...rest].join(": ") : problem.message);
+}
+
+async function start() {
+  const job = request();
+  if (busy || mistake(job)) return;
+  busy = true;
+  byId("clean-start").disabled = true;
+  try {
+    await post("/cleaning-jobs", job);
+    setText(byId("clean-error"), "");
+    say(`${job.dry_run ? "The dry run" : "Cleaning"} has begun: Jobs shows how far it is.`);
+    await jobs.refresh();
+  } catch (problem) {
+    setText(byId("clean-error"), explain(problem));
+  }
+  busy = false;
+  byId("clean-start").disabled = false;
+}
