@@ -41,6 +41,9 @@ struct QueueQuery {
     /// Flagged by this check, or not scannable by it.
     #[garde(skip)]
     check: Option<String>,
+    /// Of this class.
+    #[garde(skip)]
+    class: Option<String>,
     /// Rows in a page.
     #[serde(default = "default_limit")]
     #[garde(range(min = 1, max = 200))]
@@ -70,7 +73,7 @@ async fn list(
         return Err(Problem::NotFound("dataset"));
     }
     let after = query.cursor.as_deref().map(place).transpose()?;
-    let filter = SuspectFilter { dataset: id, check: query.check, after };
+    let filter = SuspectFilter { dataset: id, check: query.check, class: query.class, after };
     let rows = suspects(&mut *connection, &filter, query.limit + 1).await?;
     let page = Page::cut(rows, query.limit, |row| format!("{}_{}", row.suspicion, row.image));
     let ids: Vec<ImageId> = page.items.iter().map(|row| row.image).collect();

@@ -143,6 +143,13 @@ struct ListQuery {
     #[garde(skip)]
     #[param(value_type = Option<uuid::Uuid>)]
     image_id: Option<ImageId>,
+    /// Reviews of images of this dataset.
+    #[garde(skip)]
+    #[param(value_type = Option<uuid::Uuid>)]
+    dataset_id: Option<DatasetId>,
+    /// Only those that were taken back, or only those that count.
+    #[garde(skip)]
+    undone: Option<bool>,
     /// Rows in a page.
     #[serde(default = "default_limit")]
     #[garde(range(min = 1, max = 200))]
@@ -171,7 +178,14 @@ async fn list(
 ) -> Result<axum::Json<Page<Review>>, Problem> {
     let sort = query.sort.unwrap_or_default();
     let after = behind(sort, query.cursor.as_deref())?;
-    let filter = ReviewFilter { id: None, image: query.image_id, after, sort };
+    let filter = ReviewFilter {
+        image: query.image_id,
+        dataset: query.dataset_id,
+        undone: query.undone,
+        after,
+        sort,
+        ..ReviewFilter::default()
+    };
     let rows = review::list(&app.pool, &filter, query.limit + 1).await?;
     Ok(axum::Json(Page::sorted(rows, query.limit, sort, |review| review.id)))
 }

@@ -230,6 +230,10 @@ pub struct ReviewFilter {
     pub id: Option<ReviewId>,
     /// About this image.
     pub image: Option<ImageId>,
+    /// About images of this dataset.
+    pub dataset: Option<DatasetId>,
+    /// Taken back, or still counting.
+    pub undone: Option<bool>,
     /// Behind this one.
     pub after: Option<ReviewId>,
     /// In this order.
@@ -248,7 +252,11 @@ pub async fn list(
                select id from reviews r
                where ($1::uuid is null or id = $1)
                  and ($2::uuid is null or exists (
-                     select from review_images d where d.review_id = r.id and d.image_id = $2))),
+                     select from review_images d where d.review_id = r.id and d.image_id = $2))
+                 and ($6::uuid is null or exists (
+                     select from review_images d join images i on i.id = d.image_id
+                     where d.review_id = r.id and i.dataset_id = $6))
+                 and ($7::bool is null or (undone_at is not null) = $7)),
            page as (
                (select id, row_number() over (order by id desc) as place from chosen
                 where $5::text = 'newest' and ($3::uuid is null or id < $3) order by id desc limit $4)
@@ -267,6 +275,8 @@ pub async fn list(
         filter.after as Option<ReviewId>,
         limit,
         filter.sort.name(),
+        filter.dataset as Option<DatasetId>,
+        filter.undone,
     )
     .fetch_all(executor)
     .await

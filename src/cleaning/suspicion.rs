@@ -21,6 +21,8 @@ pub struct SuspectFilter {
     pub dataset: DatasetId,
     /// That this check flagged or could not scan.
     pub check: Option<String>,
+    /// Of the class of this name.
+    pub class: Option<String>,
     /// Behind this one.
     pub after: Option<Suspect>,
 }
@@ -44,7 +46,9 @@ pub async fn suspects(
                    from current_verdicts v
                    where v.image_id = i.id and v.outcome in ('flagged', 'unscannable')
                      and not v.dismissed) reasons
-               where i.dataset_id = $1 and i.state = 'flagged' and reasons.asked)
+               where i.dataset_id = $1 and i.state = 'flagged' and reasons.asked
+                 and ($6::text is null or exists (
+                     select from classes c where c.id = i.class_id and c.name = $6)))
            select id as "image!: ImageId", suspicion as "suspicion!" from suspects
            where $3::float8 is null or (-suspicion, id) > (-$3, $4::uuid)
            order by -suspicion, id limit $5"#,
@@ -53,6 +57,7 @@ pub async fn suspects(
         filter.after.map(|after| after.suspicion),
         filter.after.map(|after| after.image.0),
         limit,
+        filter.class,
     )
     .fetch_all(executor)
     .await

@@ -66,7 +66,7 @@ pub struct ImageFilter {
     pub class: Option<String>,
     /// In this state.
     pub state: Option<ImageState>,
-    /// Whose newest verdict of this check flagged it.
+    /// Whose newest verdict of this check flagged it, and no person called that no problem.
     pub check: Option<String>,
     /// Behind this one.
     pub after: Option<ImageId>,
@@ -110,7 +110,8 @@ pub async fn list(
                  and (i.state = $3 or $3 is null and i.state <> 'deleted')
                  and ($4::text is null or exists (
                      select from current_verdicts v
-                     where v.image_id = i.id and v."check" = $4 and v.outcome = 'flagged'))),
+                     where v.image_id = i.id and v."check" = $4 and v.outcome = 'flagged'
+                       and not v.dismissed))),
            page as (
                (select id, row_number() over (order by id desc) as place from chosen
                 where $7::text = 'newest' and ($5::uuid is null or id < $5) order by id desc limit $6)

@@ -2,8 +2,8 @@
 
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use fast_image_resize::{IntoImageView, IntoImageViewMut};
-use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, RgbImage};
+use image::RgbImage;
+use jpeg_encoder::{ColorType, Encoder};
 
 /// Longest side of a thumbnail, in pixels.
 pub const THUMBNAIL_SIDE: u32 = 256;
@@ -48,9 +48,10 @@ pub fn fit(pixels: RgbImage, side: u32) -> RgbImage {
 
 /// Encodes `pixels` as JPEG of `quality` 1 to 100.
 pub fn encode_jpeg(pixels: &RgbImage, quality: u8) -> Vec<u8> {
+    let (width, height) = pixels.dimensions();
     let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, quality)
-        .encode(pixels, pixels.width(), pixels.height(), ExtendedColorType::Rgb8)
+    Encoder::new(&mut bytes, quality)
+        .encode(pixels.as_raw(), width as u16, height as u16, ColorType::Rgb)
         .expect("a picture within the caps fits JPEG's 65,535 pixels a side");
     bytes
 }

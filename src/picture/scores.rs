@@ -59,18 +59,41 @@ struct Levels {
 
 impl Levels {
     fn of(pixels: &RgbImage) -> Self {
-        let mut channels = [[0; 256]; 3];
-        let (mut brightness, mut spread) = (vec![0; STEPS + 1], [0; 256]);
-        for rgb in pixels.as_raw().as_chunks::<3>().0 {
-            for (histogram, &level) in channels.iter_mut().zip(rgb) {
-                histogram[usize::from(level)] += 1;
+        // Two of each: neighbours often have the same level, and would wait for each other's count.
+        let mut histograms = [[[0_u32; 256]; 4]; 2];
+        let mut brightness = vec![[0_u32; 2]; STEPS + 1];
+        let mut sums = [0.0_f32; BLOCK];
+        for block in pixels.as_raw().as_chunks::<3>().0.chunks(BLOCK) {
+            for (at, (rgb, sum)) in block.iter().zip(&mut sums).enumerate() {
+                let [red, green, blue] = *rgb;
+                let (low, high) = (red.min(green).min(blue), red.max(green).max(blue));
+                let histograms = &mut histograms[at % 2];
+                for (histogram, level) in histograms.iter_mut().zip([red, green, blue, high - low])
+                {
+                    histogram[usize::from(level)] += 1;
+                }
+                *sum = SHARES
+                    .iter()
+                    .zip(rgb)
+                    .map(|(shares, level)| shares[usize::from(*level)] as i32)
+                    .sum::<i32>() as f32;
             }
-            let [red, green, blue] = *rgb;
-            let (low, high) = (red.min(green).min(blue), red.max(green).max(blue));
-            spread[usize::from(high - low)] += 1;
-            brightness[step(*rgb)] += 1;
+            let mut steps = [0_u16; BLOCK];
+            for (step, sum) in steps.iter_mut().zip(&sums) {
+                *step = (sum.sqrt() * FACTOR + ROUNDER).to_bits() as u16;
+            }
+            for (at, step) in steps[..block.len()].iter().enumerate() {
+                brightness[usize::from(*step)][at % 2] += 1;
+            }
         }
-        Self { channels, brightness, spread, count: pixels.as_raw().len() / 3 }
+        let [one, other] = histograms;
+        let both = |at: usize| std::array::from_fn(|level| one[at][level] + other[at][level]);
+        Self {
+            channels: [both(0), both(1), both(2)],
+            brightness: brightness.iter().map(|[one, other]| one + other).collect(),
+            spread: both(3),
+            count: pixels.as_raw().len() / 3,
+        }
     }
 
     fn brightness(&self, share: f64) -> f64 {
@@ -92,14 +115,23 @@ impl Levels {
     }
 }
 
-/// Perceived brightness √(0.241 R² + 0.691 G² + 0.068 B²), rounded to a step.
-fn step([red, green, blue]: [u8; 3]) -> usize {
-    // √1000 is in the factor; the sum is at most 1000 × 255².
-    const FACTOR: f32 = 16.0 / 31.622_776;
-    let square = |level: u8| u32::from(level) * u32::from(level);
-    let thousandfold = 241 * square(red) + 691 * square(green) + 68 * square(blue);
-    let step = ((thousandfold as f32).sqrt() * FACTOR + 0.5) as usize;
-    step.min(STEPS)
+/// Perceived brightness √(0.241 R² + 0.691 G² + 0.068 B²): what each level of each channel adds to 1000 times its square.
+const SHARES: [[u32; 256]; 3] = [shares(241), shares(691), shares(68)];
+/// Steps for each unit of the root of such a sum: √1000 is in it.
+const FACTOR: f32 = 16.0 / 31.622_776;
+/// From here on the numbers are whole: added to a small one, it leaves the rounded one in the lowest bits.
+const ROUNDER: f32 = 8_388_608.0;
+/// Pixels whose roots are taken together.
+const BLOCK: usize = 256;
+
+const fn shares(thousandths: u32) -> [u32; 256] {
+    let mut shares = [0; 256];
+    let mut level = 0;
+    while level < 256 {
+        shares[level] = thousandths * (level * level) as u32;
+        level += 1;
+    }
+    shares
 }
 
 /// The percentile of `count` values by their histogram, linear between the two values around it.

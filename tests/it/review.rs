@@ -36,6 +36,11 @@ async fn keep_brings_a_flagged_file_back_and_undo_sends_it_away_again() {
     fleet.settled(cow, "flagged", true).await;
     let (_, page) = fleet.service.get(&format!("/reviews?image_id={}", cow.id)).await;
     assert_eq!(page["items"][0]["id"], kept["id"]);
+    for (undone, count) in [(true, 1), (false, 0)] {
+        let of = format!("/reviews?dataset_id={}&undone={undone}", fleet.dataset);
+        let (_, page) = fleet.service.get(&of).await;
+        assert_eq!(page["items"].as_array().unwrap().len(), count, "{page}");
+    }
 }
 
 #[tokio::test]

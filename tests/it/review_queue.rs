@@ -43,8 +43,10 @@ async fn against_whom_most_speaks_comes_first() {
     assert_eq!(rest["items"].as_array().unwrap().len(), 1);
     assert_eq!(rest["items"][0]["id"], json!(ship.id));
     assert!(first["suspicion"].as_f64() > rest["items"][0]["suspicion"].as_f64(), "{rest}");
-    let tagged = queue(&fleet, "check=tags").await;
-    assert_eq!(tagged["items"].as_array().unwrap().len(), 1);
+    for (query, count) in [("check=tags", 1), ("class=ship", 2), ("class=ferry", 0)] {
+        let some = queue(&fleet, query).await;
+        assert_eq!(some["items"].as_array().unwrap().len(), count, "{query}");
+    }
     decide(&fleet, &[cow], json!({"decision": "reject"})).await;
     assert_eq!(queue(&fleet, "").await["items"].as_array().unwrap().len(), 1);
     let (status, problem) =
@@ -73,6 +75,11 @@ async fn what_is_no_problem_is_remembered_for_the_picture_and_the_check() {
         })
         .collect();
     assert_eq!(dismissed, [("blurry", true), ("tags", false)]);
+    for (check, count) in [("blurry", 0), ("tags", 1)] {
+        let of = format!("/images?dataset_id={}&check={check}", fleet.dataset);
+        let (_, page) = fleet.service.get(&of).await;
+        assert_eq!(page["items"].as_array().unwrap().len(), count, "{page}");
+    }
     let second =
         decide(&fleet, &[cow], json!({"decision": "not_a_problem", "check": "tags"})).await;
     fleet.settled(cow, "accepted", false).await;

@@ -5,9 +5,9 @@ import { words } from "./decisions.js";
 import { byId, el, say, setText, syncRows, timeNode } from "./dom.js";
 import { shared } from "./state.js";
 
-/** Decisions that are listed, and reviews that are looked through to find so many. */
+/** Decisions that are listed, and reviews that are read to have so many: one may be several. */
 const LISTED = 10;
-const SEARCHED = 200;
+const READ = 50;
 /** Where the browser keeps which reviews were one decision. */
 const KEPT = "shipshape.decisions";
 const MOST_KEPT = 100;
@@ -15,8 +15,6 @@ const MOST_KEPT = 100;
 /** The decisions on the list, the newest first: `{id, reviews}`, the newest review first. */
 let decisions = [];
 let turn = 0;
-/** The dataset of a review, which it does not say itself, by its id. */
-const homes = new Map();
 const rows = new Map();
 let takeBack = () => {};
 
@@ -39,9 +37,7 @@ export async function decide(bodies) {
   const made = [];
   try {
     for (const body of bodies) {
-      const review = await post("/reviews", body);
-      homes.set(review.id, shared.current);
-      made.unshift(review);
+      made.unshift(await post("/reviews", body));
     }
   } finally {
     if (made.length > 1) keep(made.map(({ id }) => id));
@@ -62,40 +58,14 @@ export async function read() {
   const mine = ++turn;
   const dataset = shared.current;
   try {
-    const found = await latest(dataset, () => mine === turn);
+    const query = { dataset_id: dataset, undone: false, limit: READ };
+    const { items } = dataset ? await get("/reviews", query) : { items: [] };
     if (mine !== turn) return;
-    decisions = together(found).slice(0, LISTED);
+    decisions = together(items).slice(0, LISTED);
     show();
   } catch (problem) {
     if (mine === turn) say(problem.message, { failed: true });
   }
-}
-
-/** The reviews of the dataset that still count, the newest first. The API lists those of all datasets. */
-async function latest(dataset, wanted) {
-  const found = [];
-  let cursor = null;
-  let searched = 0;
-  do {
-    const page = await get("/reviews", { limit: 50, cursor });
-    const counting = page.items.filter((review) => !review.undone_at);
-    for (let at = 0; at < counting.length && found.length <= LISTED; at += LISTED) {
-      const some = counting.slice(at, at + LISTED);
-      const known = await Promise.all(some.map(home));
-      found.push(...some.filter((_, place) => known[place] === dataset));
-    }
-    cursor = page.next_cursor;
-    searched += page.items.length;
-  } while (cursor && found.length <= LISTED && searched < SEARCHED && wanted());
-  return found;
-}
-
-async function home({ id, image_ids: [first] }) {
-  if (!homes.has(id)) {
-    const image = await get(`/images/${first}`).catch(() => null);
-    homes.set(id, image?.dataset_id ?? null);
-  }
-  return homes.get(id);
 }
 
 /** Joins the reviews that were one decision in this browser. */

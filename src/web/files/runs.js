@@ -4,6 +4,7 @@ import { all, get, post } from "./api.js";
 import { Curve } from "./curve.js";
 import { byId, command, curl, el, say, setOptions, setText, share } from "./dom.js";
 import { active } from "./jobs.js";
+import { retraining } from "./retraining.js";
 import { currentDataset, news, refreshModels, shared } from "./state.js";
 
 let runs = [];
@@ -85,8 +86,10 @@ function build() {
       el("table", {}, el("thead", {}, el("tr", {}, head.map((text) => el("th", { scope: "col" }, text)))), body)),
   );
   const model = el("p", { className: "use" }, use, state);
-  byId("run").replaceChildren(figures, curve.node, recipe, error, model, el("div", { className: "more-of-it" }, table, picture));
-  return { curve, figures, recipe, error, use, state, body, picture, shown: "", last: null };
+  const again = retraining();
+  const more = el("div", { className: "more-of-it" }, table, picture);
+  byId("run").replaceChildren(figures, curve.node, recipe, error, model, again.node, more);
+  return { curve, figures, recipe, error, use, state, again, body, picture, shown: "", last: null };
 }
 
 function update(run) {
@@ -115,6 +118,7 @@ function update(run) {
   setText(state, model?.default ? "Its model answers the photos." : answers || idle);
   state.classList.toggle("answering", Boolean(model?.default));
   figures(run);
+  parts.again.show(run);
 }
 
 function figures(run) {
