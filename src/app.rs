@@ -180,6 +180,7 @@ fn pretrained(config: &Config) -> anyhow::Result<Pretrained> {
         endpoint: config.hf_endpoint.clone(),
         repository: text(&config.backbone_repository).unwrap_or(pretrained::REPOSITORY.into()),
         revision: text(&config.backbone_revision).unwrap_or(pretrained::REVISION.into()),
+        file: pretrained::FILE.into(),
         sha256: sha256.unwrap_or_else(pinned),
     };
     Ok(Pretrained::Hub { published, cache: config.data_dir()?.join("backbones") })
