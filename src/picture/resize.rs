@@ -46,6 +46,13 @@ pub fn fit(pixels: RgbImage, side: u32) -> RgbImage {
     small
 }
 
+/// Squeezes or stretches `pixels` to `side` × `side` by Pillow's cubic filter.
+pub fn squash(pixels: &RgbImage, side: u32) -> RgbImage {
+    let mut square = RgbImage::new(side, side);
+    resample_cubic(pixels, &mut square);
+    square
+}
+
 /// Encodes `pixels` as JPEG of `quality` 1 to 100.
 pub fn encode_jpeg(pixels: &RgbImage, quality: u8) -> Vec<u8> {
     let mut bytes = Vec::new();
