@@ -267,8 +267,11 @@ mod tests {
         assert_eq!(tagger_weights(&config(&[]), &path), path);
         let folder = config(&["--zero-shot-weights", "/siglip", "--hf-endpoint", ""]);
         assert_eq!(siglip(&folder).unwrap(), SiglipFiles::folder(Path::new("/siglip")));
-        let nowhere = config(&["--zero-shot-weights", "", "--hf-endpoint", ""]);
+        let nowhere = config(&["--hf-endpoint", ""]);
         assert_eq!(siglip(&nowhere).unwrap(), SiglipFiles::nowhere());
+        let hub = config(&["--hf-endpoint", "http://127.0.0.1:1", "--data", "/data"]);
+        let kept = SiglipFiles::hub("http://127.0.0.1:1", Path::new("/data/siglip"));
+        assert_eq!(siglip(&hub).unwrap(), kept);
     }
 
     #[test]
