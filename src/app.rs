@@ -19,7 +19,7 @@ use crate::model::pretrained::{self, Pretrained, Published};
 use crate::scrape::SharedPace;
 use crate::scrape::fetch::{FetchPolicy, Fetcher, HostPort, SystemLookup};
 use crate::scrape::source::{self, Sources};
-use crate::tag::{Local, Rekognition, Tagger, TaggerName, Taggers};
+use crate::tag::{Local, Rekognition, SiglipFiles, Tagger, TaggerName, Taggers, ZeroShot};
 
 /// The parts that handlers and tasks take as arguments.
 pub struct App {
@@ -92,6 +92,7 @@ impl App {
         let taggers = Taggers {
             rekognition: Tagger::Rekognition(rekognition(&config).await),
             local: Tagger::Local(Local::new(tagger_weights(&config, &pretrained))),
+            zero_shot: Tagger::ZeroShot(ZeroShot::new(siglip(&config)?)),
         };
         let classifier = classifier(&pool, &blobs, &shutdown).await?;
         Ok(Self {
@@ -111,7 +112,8 @@ impl App {
     /// Gives labels within the shared pace and the budget of a cleaning job; `stop` ends its waiting.
     pub fn labeller(&self, job: &CleaningJob, stop: CancellationToken) -> Labeller<'_> {
         let name = job.tags.clone().unwrap_or_default().tagger;
-        Labeller::new(&self.pool, self.taggers.named(name), job.id, self.terms(name), stop)
+        let tagger = self.taggers.named(name, &job.phrases);
+        Labeller::new(&self.pool, tagger, job.id, self.terms(name), stop)
     }
 
     /// What a call of a tagger costs, in time and dollars.
@@ -122,7 +124,9 @@ impl App {
                 interval: interval.unwrap_or(Duration::MAX),
                 price_usd: self.config.rekognition_price,
             },
-            TaggerName::Local => Terms { interval: Duration::ZERO, price_usd: 0.0 },
+            TaggerName::Local | TaggerName::ZeroShot => {
+                Terms { interval: Duration::ZERO, price_usd: 0.0 }
+            }
         }
     }
 }
@@ -180,6 +184,7 @@ fn pretrained(config: &Config) -> anyhow::Result<Pretrained> {
         endpoint: config.hf_endpoint.clone(),
         repository: text(&config.backbone_repository).unwrap_or(pretrained::REPOSITORY.into()),
         revision: text(&config.backbone_revision).unwrap_or(pretrained::REVISION.into()),
+        file: pretrained::FILE.into(),
         sha256: sha256.unwrap_or_else(pinned),
     };
     Ok(Pretrained::Hub { published, cache: config.data_dir()?.join("backbones") })
@@ -191,6 +196,16 @@ fn tagger_weights(config: &Config, pretrained: &Pretrained) -> Pretrained {
         Some(path) => Pretrained::File { path, sha256: None },
         None => pretrained.clone(),
     }
+}
+
+/// Where the zero-shot tagger's network comes from.
+fn siglip(config: &Config) -> anyhow::Result<SiglipFiles> {
+    let folder = config.zero_shot_weights.as_deref().filter(|path| !path.as_os_str().is_empty());
+    Ok(match folder {
+        Some(folder) => SiglipFiles::folder(folder),
+        None if config.hf_endpoint.is_empty() => SiglipFiles::nowhere(),
+        None => SiglipFiles::hub(&config.hf_endpoint, &config.data_dir()?.join("siglip")),
+    })
 }
 
 /// A tagger on this machine is a stand-in: it gets made-up credentials, so that none are needed and no real ones leave.
@@ -224,6 +239,8 @@ async fn classifier(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::{Args as _, Command, FromArgMatches as _};
 
     use super::*;
@@ -248,6 +265,13 @@ mod tests {
             matches!(tagger_weights(&own, &path), Pretrained::File { path, .. } if path.ends_with("t.safetensors"))
         );
         assert_eq!(tagger_weights(&config(&[]), &path), path);
+        let folder = config(&["--zero-shot-weights", "/siglip", "--hf-endpoint", ""]);
+        assert_eq!(siglip(&folder).unwrap(), SiglipFiles::folder(Path::new("/siglip")));
+        let nowhere = config(&["--hf-endpoint", ""]);
+        assert_eq!(siglip(&nowhere).unwrap(), SiglipFiles::nowhere());
+        let hub = config(&["--hf-endpoint", "http://127.0.0.1:1", "--data", "/data"]);
+        let kept = SiglipFiles::hub("http://127.0.0.1:1", Path::new("/data/siglip"));
+        assert_eq!(siglip(&hub).unwrap(), kept);
     }
 
     #[test]

@@ -73,6 +73,11 @@ pub struct Config {
     /// machine [default: the pretrained network's, from its path or the hub, when the first job needs them].
     #[arg(long, env = "SHIPSHAPE_TAGGER_WEIGHTS")]
     pub tagger_weights: Option<PathBuf>,
+    /// Network of the tagger `zero_shot`: a folder on this machine with `model.safetensors`, `tokenizer.json` and
+    /// `config.json` of `google/siglip-base-patch16-224` or a sister of it [default: downloaded from the hub, 0.8 GB, when
+    /// the first job needs them].
+    #[arg(long, env = "SHIPSHAPE_ZERO_SHOT_WEIGHTS")]
+    pub zero_shot_weights: Option<PathBuf>,
     /// SHA-256 of the pretrained network's weights; needed with another repository or revision than the default one.
     #[arg(long, env = "SHIPSHAPE_BACKBONE_SHA256")]
     pub backbone_sha256: Option<String>,

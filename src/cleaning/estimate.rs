@@ -1,13 +1,14 @@
 //! What a cleaning job would cost, before it is started.
 
 use serde::Serialize;
-use sqlx::{PgExecutor, query};
+use sqlx::{PgConnection, query, query_scalar};
 use utoipa::ToSchema;
 
 use super::checks;
 use super::job::NewJob;
 use super::labeller::Terms;
 use super::learning::NETWORKS;
+use crate::db::DatasetId;
 
 /// What a job would do and cost.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -28,11 +29,12 @@ pub struct Estimate {
 
 /// Estimates a job. Pictures that the tagger cannot read, and a label model that changes, are not foreseen.
 pub async fn estimate(
-    executor: impl PgExecutor<'_>,
+    connection: &mut PgConnection,
     new: &NewJob,
     terms: Terms,
 ) -> sqlx::Result<Estimate> {
-    let tagger = new.tags.as_ref().map(|tags| tags.tagger.name());
+    let phrases = phrases(&mut *connection, new.dataset).await?;
+    let tagger = new.tags.as_ref().map(|tags| tags.tagger.kept_as(&phrases));
     let counted = query!(
         r#"with own as (
                select sha256, class_id from images
@@ -51,7 +53,7 @@ pub async fn estimate(
         new.dataset.0,
         tagger,
     )
-    .fetch_one(executor)
+    .fetch_one(connection)
     .await?;
     let learns = [checks::LABEL_ERROR, checks::OUTLIER];
     let learns = new.checks.iter().any(|check| learns.contains(&check.as_str()));
@@ -65,4 +67,14 @@ pub async fn estimate(
         // The billionth forgives the product's rounding, as where a call is charged.
         within_budget: new.budget_usd.map(|budget| cost_usd <= budget + 1e-9),
     })
+}
+
+/// What a job that began now would freeze.
+async fn phrases(connection: &mut PgConnection, dataset: DatasetId) -> sqlx::Result<Vec<String>> {
+    query_scalar!(
+        r#"select phrase as "phrase!" from dataset_phrases where dataset_id = $1"#,
+        dataset as DatasetId,
+    )
+    .fetch_all(connection)
+    .await
 }

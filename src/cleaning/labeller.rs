@@ -35,7 +35,9 @@ pub struct Terms {
 #[derive(Debug)]
 pub struct Labeller<'a> {
     pool: &'a PgPool,
-    tagger: &'a Tagger,
+    tagger: Tagger,
+    /// The name under which the tagger's answers are kept.
+    kept_as: String,
     job: CleaningJobId,
     terms: Terms,
     stop: CancellationToken,
@@ -79,13 +81,14 @@ impl<'a> Labeller<'a> {
     /// A labeller for a job; `stop` ends its waiting.
     pub fn new(
         pool: &'a PgPool,
-        tagger: &'a Tagger,
+        tagger: Tagger,
         job: CleaningJobId,
         terms: Terms,
         stop: CancellationToken,
     ) -> Self {
         let (halted, turns) = (AtomicBool::new(false), Mutex::default());
-        Self { pool, tagger, job, terms, stop, halted, turns }
+        let kept_as = tagger.kept_as();
+        Self { pool, tagger, kept_as, job, terms, stop, halted, turns }
     }
 
     /// From now on no call is made: what was answered is kept, and the rest waits for the next attempt.
@@ -100,7 +103,7 @@ impl<'a> Labeller<'a> {
 
     /// Those of the pictures that the tagger has never labelled.
     pub async fn unlabelled(&self, pictures: &[Sha256]) -> sqlx::Result<Vec<Sha256>> {
-        store::unlabelled(self.pool, self.tagger.name(), pictures).await
+        store::unlabelled(self.pool, &self.kept_as, pictures).await
     }
 
     /// The labels of the pictures, all given by one label model: the latest that all of them have, and if there is
@@ -108,7 +111,7 @@ impl<'a> Labeller<'a> {
     pub async fn labels(&self, pictures: &[&Original<'_>]) -> Result<Vec<Labels>, Unlabelled> {
         let addresses: Vec<Sha256> = pictures.iter().map(|picture| picture.sha256).collect();
         for _ in 0..ROUNDS {
-            let known = store::find(self.pool, self.tagger.name(), &addresses).await?;
+            let known = store::find(self.pool, &self.kept_as, &addresses).await?;
             if let Some(labels) = in_common(&addresses, &known) {
                 return Ok(labels);
             }
@@ -132,7 +135,7 @@ impl<'a> Labeller<'a> {
         let sha256 = picture.sha256;
         let turn = self.turns.lock().expect("no holder panics").entry(sha256).or_default().clone();
         let _turn = turn.lock().await;
-        if store::find(self.pool, self.tagger.name(), &[sha256]).await?.len() > known {
+        if store::find(self.pool, &self.kept_as, &[sha256]).await?.len() > known {
             return Ok(());
         }
         if let Some(code) = refusal::find(self.pool, self.job, sha256).await? {
@@ -142,7 +145,7 @@ impl<'a> Labeller<'a> {
             return Err(Unlabelled::Unscannable { sha256, code: "missing".into() });
         };
         let labels = self.call(sha256, &bytes).await?;
-        store::insert(self.pool, self.tagger.name(), sha256, &labels).await?;
+        store::insert(self.pool, &self.kept_as, sha256, &labels).await?;
         Ok(())
     }
 

@@ -40,7 +40,7 @@ impl Known {
         settings: &TagSettings,
         pictures: &[Sha256],
     ) -> sqlx::Result<Self> {
-        let tagger = settings.tagger.name();
+        let tagger = &settings.tagger.kept_as(&job.phrases);
         let mut references = Vec::new();
         for reference in &job.references {
             let (version, sha256) = (&reference.model_version, reference.sha256);

@@ -1,5 +1,5 @@
-//! The weights file of a pretrained network: read from a path, or fetched once from a model hub and
-//! kept only when its checksum agrees.
+//! A file of a pretrained network: read from a path, or fetched once from a model hub and kept only when its checksum
+//! agrees.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::db::{Sha256, pinned};
-use crate::nn::backbone::{self, Backbone, Classifier, TensorError};
+use crate::nn::backbone::{self, Backbone, Classifier};
 
 /// Where timm publishes the weights that it trained `MobileNetV4` (conv, small) to.
 pub const REPOSITORY: &str = "timm/mobilenetv4_conv_small.e2400_r224_in1k";
@@ -18,11 +18,11 @@ pub const REVISION: &str = "331fb803779522b685cf942e15f914fb6741c1eb";
 /// What the file of [`REVISION`] hashes to.
 pub const SHA256: &str = "7a7102ec18f62bbfb555b6fe829bbb5af749516b84174926c29ffdfdfc03aec4";
 
-/// The file inside the repository.
-const FILE: &str = "model.safetensors";
+/// The weights' file inside the repository.
+pub const FILE: &str = "model.safetensors";
 
-/// The largest file that is accepted; the published one has 15 MB.
-const MAX_BYTES: u64 = 100 << 20;
+/// The largest file that is downloaded; `SigLIP`'s has 813 MB.
+const MAX_BYTES: u64 = 1 << 30;
 
 /// What to do where there are no weights.
 const HINT: &str = "set SHIPSHAPE_BACKBONE_WEIGHTS to a local model.safetensors of mobilenetv4_conv_small, or \
@@ -100,9 +100,13 @@ impl Pretrained {
         self.read(backbone::read_classifier).await
     }
 
-    async fn read<T: Send + Sync + 'static>(
+    /// What `parse` makes of the file on a thread for such work, and the file's checksum.
+    ///
+    /// # Errors
+    /// When there is no file, or it is another than pinned, or `parse` says so.
+    pub async fn read<T: Send + Sync + 'static, E: Into<anyhow::Error>>(
         &self,
-        network: impl FnOnce(&[u8]) -> Result<T, TensorError> + Send + 'static,
+        parse: impl FnOnce(&[u8]) -> Result<T, E> + Send + 'static,
     ) -> Result<(Arc<T>, Sha256), PretrainedError> {
         use PretrainedError::{Invalid, Unavailable};
         let (path, pinned) = match self {
@@ -120,14 +124,14 @@ impl Pretrained {
                 let error = anyhow::anyhow!("{name} has the SHA-256 {found}, not {pinned}");
                 return Err(Invalid(error));
             }
-            let network = network(&bytes).context(name).map_err(Invalid)?;
-            Ok((Arc::new(network), found))
+            let parsed = parse(&bytes).map_err(|error| Invalid(error.into().context(name)))?;
+            Ok((Arc::new(parsed), found))
         };
         tokio::task::spawn_blocking(read).await.map_err(|error| Unavailable(error.into()))?
     }
 }
 
-/// A weights file at a model hub, pinned by revision and checksum.
+/// A file at a model hub, pinned by revision and checksum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
     /// For example `https://huggingface.co`.
@@ -136,6 +140,8 @@ pub struct Published {
     pub repository: String,
     /// The commit, so that the file cannot change.
     pub revision: String,
+    /// Its name in the repository, for example [`FILE`].
+    pub file: String,
     /// What the file's bytes must hash to.
     pub sha256: Sha256,
 }
@@ -144,7 +150,7 @@ impl Published {
     /// Where the file is: the address that the hub documents for direct downloads.
     pub fn url(&self) -> String {
         let endpoint = self.endpoint.trim_end_matches('/');
-        format!("{endpoint}/{}/resolve/{}/{FILE}", self.repository, self.revision)
+        format!("{endpoint}/{}/resolve/{}/{}", self.repository, self.revision, self.file)
     }
 
     /// The file in `cache`, which is downloaded unless it is already there and sound.
@@ -152,7 +158,8 @@ impl Published {
     /// # Errors
     /// When the hub does not answer, or gives other bytes than pinned.
     pub async fn fetch(&self, cache: &Path) -> anyhow::Result<PathBuf> {
-        let path = cache.join(format!("{}.safetensors", self.sha256));
+        let ending = self.file.rsplit('.').next().unwrap_or_default();
+        let path = cache.join(format!("{}.{ending}", self.sha256));
         if let Ok(bytes) = tokio::fs::read(&path).await
             && Sha256::of(&bytes) == self.sha256
         {
@@ -160,7 +167,7 @@ impl Published {
         }
         tokio::fs::create_dir_all(cache).await?;
         let url = self.url();
-        tracing::info!(url, "downloading pretrained weights");
+        tracing::info!(url, "downloading a pretrained network");
         let file = pinned::download(&url, self.sha256, MAX_BYTES, cache).await?;
         file.persist(&path).with_context(|| format!("{} cannot be written", path.display()))?;
         Ok(path)
@@ -194,7 +201,7 @@ mod tests {
 
     fn published(endpoint: String, bytes: &[u8]) -> Published {
         let (repository, revision) = ("timm/net".to_owned(), "abc123".to_owned());
-        Published { endpoint, repository, revision, sha256: Sha256::of(bytes) }
+        Published { endpoint, repository, revision, file: FILE.into(), sha256: Sha256::of(bytes) }
     }
 
     #[tokio::test]

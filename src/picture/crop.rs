@@ -33,7 +33,7 @@ pub fn centre(pixels: &RgbImage, short: u32, size: u32) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::nn::backbone::tests::formula;
 
@@ -49,7 +49,7 @@ mod tests {
     ];
 
     /// Waves and noise, the same on both sides.
-    fn picture(width: u32, height: u32) -> RgbImage {
+    pub(crate) fn picture(width: u32, height: u32) -> RgbImage {
         let numbers = formula("crop", (width * height * 3) as usize);
         let levels: Vec<u8> = numbers.map(|number| ((number + 1.0) * 127.99) as u8).collect();
         let mut pixels = RgbImage::from_raw(width, height, levels).unwrap();

@@ -23,7 +23,7 @@ pub use format::Format;
 pub use image::RgbImage;
 pub use quality::Quality;
 pub use rejection::Rejection;
-pub use resize::{THUMBNAIL_SIDE, encode_jpeg, fit};
+pub use resize::{THUMBNAIL_SIDE, encode_jpeg, fit, squash};
 pub use scores::Scores;
 pub use store::{erase, find_scores, insert, set_scores};
 

@@ -46,6 +46,16 @@ pub fn fit(pixels: RgbImage, side: u32) -> RgbImage {
     small
 }
 
+/// Squeezes or stretches `pixels` to `side` × `side` as Pillow does by its cubic filter: first across and then down,
+/// because overshoots are cut between the passes.
+pub fn squash(pixels: &RgbImage, side: u32) -> RgbImage {
+    let mut across = RgbImage::new(side, pixels.height());
+    resample_cubic(pixels, &mut across);
+    let mut square = RgbImage::new(side, side);
+    resample_cubic(&across, &mut square);
+    square
+}
+
 /// Encodes `pixels` as JPEG of `quality` 1 to 100.
 pub fn encode_jpeg(pixels: &RgbImage, quality: u8) -> Vec<u8> {
     let (width, height) = pixels.dimensions();

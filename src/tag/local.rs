@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
+use super::confidence::{percent, softmax};
 use super::imagenet::{self, TABLE, THINGS};
-use super::{Label, Labels, TagError, generous, unscannable};
+use super::{Label, Labels, TagError, generous, on_a_thread, short, unscannable, weightless};
 use crate::db::Sha256;
-use crate::model::pretrained::{Pretrained, PretrainedError};
+use crate::model::pretrained::Pretrained;
 use crate::nn::backbone::{Classifier, SIZE};
 use crate::picture::{self, crop};
 
@@ -52,16 +53,13 @@ impl Local {
     pub async fn labels(&self, bytes: &[u8]) -> Result<Labels, TagError> {
         let Loaded { network, model_version } = self.load().await?;
         let bytes = bytes.to_vec();
-        let seen = move || Ok(Labels::new(model_version, see(&network, &bytes)?));
-        tokio::task::spawn_blocking(seen)
-            .await
-            .map_err(|_| TagError::Unavailable("the picture was not looked at".to_owned()))?
+        on_a_thread(move || Ok(Labels::new(model_version, see(&network, &bytes)?))).await
     }
 
     async fn load(&self) -> Result<Loaded, TagError> {
         let load = async || {
-            let (network, sha256) =
-                self.source.load_classifier().await.map_err(|error| why(&error))?;
+            let loaded = self.source.load_classifier().await;
+            let (network, sha256) = loaded.map_err(|error| weightless(&error, HINT))?;
             Ok(Loaded { network, model_version: model_version(sha256) })
         };
         self.loaded.get_or_try_init(load).await.cloned()
@@ -70,17 +68,8 @@ impl Local {
 
 /// Answers differ with the weights and with the table of names.
 fn model_version(weights: Sha256) -> String {
-    let short = |digest: Sha256| digest.to_string()[..12].to_owned();
     let table = short(Sha256::of(TABLE.as_bytes()));
     format!("mobilenetv4_conv_small {} wordnet {table}", short(weights))
-}
-
-fn why(error: &PretrainedError) -> TagError {
-    let code = match error {
-        PretrainedError::Nowhere | PretrainedError::Unavailable(_) => "tagger_weights_missing",
-        PretrainedError::Invalid(_) => "tagger_weights_invalid",
-    };
-    TagError::Weights { code, message: format!("{}; {HINT}", error.reason()) }
 }
 
 /// What the network sees in a picture.
@@ -95,28 +84,17 @@ fn see(network: &Classifier, bytes: &[u8]) -> Result<Vec<Label>, TagError> {
     Ok(labels(&softmax(&logits)))
 }
 
-fn softmax(logits: &[f32]) -> Vec<f64> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> =
-        logits.iter().map(|logit| libm::exp(f64::from(*logit) - f64::from(largest))).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.into_iter().map(|power| power / sum).collect()
-}
-
 /// Everything of at least [`FLOOR`] percent: classes, and what stands above them.
 fn labels(classes: &[f64]) -> Vec<Label> {
     let named = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-    // In hundredths of a percent: what is surer by less is as sure, and the more specific name then comes first.
-    let sure = imagenet::spread(classes)
-        .into_iter()
-        .map(|probability| (probability * 10_000.0).round() / 100.0);
+    let sure = imagenet::spread(classes).into_iter().map(percent);
     THINGS
         .iter()
         .zip(sure)
         .filter(|(_, confidence)| *confidence >= FLOOR)
         .map(|(thing, confidence)| Label {
             name: thing.name.to_owned(),
-            confidence: confidence.min(100.0) as f32,
+            confidence: confidence as f32,
             parents: thing.ancestors.iter().map(|&at| THINGS[at].name.to_owned()).collect(),
             aliases: named(&thing.aliases),
             categories: named(&[thing.category]),
@@ -128,13 +106,6 @@ fn labels(classes: &[f64]) -> Vec<Label> {
 mod tests {
     use super::*;
     use crate::nn::backbone::CLASSES;
-
-    #[test]
-    fn probabilities_add_up_whatever_the_size_of_the_logits() {
-        let probabilities = softmax(&[1000.0, 1001.0, -1000.0]);
-        assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-12);
-        assert!((probabilities[1] - 1.0 / (1.0 + (-1.0f64).exp())).abs() < 1e-12);
-    }
 
     #[test]
     fn an_answer_has_the_classes_and_what_stands_above_them() {

@@ -1,17 +1,22 @@
 //! A picture's labels, from a tagger or from the store of earlier answers.
 
+mod confidence;
 mod imagenet;
 mod labels;
 mod local;
 mod rekognition;
 pub mod store;
+mod zero_shot;
 
 use serde::{Deserialize, Serialize};
 
 pub use labels::{Label, Labels};
 pub use local::Local;
 pub use rekognition::{MIN_CONFIDENCE, Rekognition};
+pub use zero_shot::{SiglipFiles, ZeroShot};
 
+use crate::db::Sha256;
+use crate::model::pretrained::PretrainedError;
 use crate::picture::{Limits, Rejection};
 
 /// Which tagger gives the labels.
@@ -22,14 +27,27 @@ pub enum TaggerName {
     Rekognition,
     /// A network on the service's own machines that knows the 1,000 classes of `ImageNet`; costs nothing.
     Local,
+    /// A network on the service's own machines that chooses among the dataset's own class names and search phrases, and
+    /// some hundred things that stand beside them on the web; costs nothing.
+    ZeroShot,
 }
 
 impl TaggerName {
-    /// The name under which the tagger's answers are kept.
+    /// The name by which jobs ask for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rekognition => "rekognition",
             Self::Local => "local",
+            Self::ZeroShot => "zero_shot",
+        }
+    }
+
+    /// The name under which its answers are kept: those of [`Self::ZeroShot`] apart for each vocabulary, because a
+    /// picture that was asked about other phrases has no answer yet.
+    pub fn kept_as(self, phrases: &[String]) -> String {
+        match self {
+            Self::Rekognition | Self::Local => self.name().to_owned(),
+            Self::ZeroShot => zero_shot::kept_as(phrases),
         }
     }
 }
@@ -41,19 +59,22 @@ pub struct Taggers {
     pub rekognition: Tagger,
     /// [`TaggerName::Local`].
     pub local: Tagger,
+    /// [`TaggerName::ZeroShot`].
+    pub zero_shot: Tagger,
 }
 
 impl Taggers {
     /// Every tagger.
-    pub fn all(&self) -> [&Tagger; 2] {
-        [&self.rekognition, &self.local]
+    pub fn all(&self) -> [&Tagger; 3] {
+        [&self.rekognition, &self.local, &self.zero_shot]
     }
 
-    /// The tagger that a job names.
-    pub fn named(&self, name: TaggerName) -> &Tagger {
+    /// The tagger that a job names, for a dataset whose classes are called and searched by `phrases`.
+    pub fn named(&self, name: TaggerName, phrases: &[String]) -> Tagger {
         match name {
-            TaggerName::Rekognition => &self.rekognition,
-            TaggerName::Local => &self.local,
+            TaggerName::Rekognition => self.rekognition.clone(),
+            TaggerName::Local => self.local.clone(),
+            TaggerName::ZeroShot => self.zero_shot.among(phrases),
         }
     }
 }
@@ -65,14 +86,33 @@ pub enum Tagger {
     Rekognition(Rekognition),
     /// A network on this machine.
     Local(Local),
+    /// A network on this machine that knows no classes of its own.
+    ZeroShot(ZeroShot),
 }
 
 impl Tagger {
-    /// The name by which jobs ask for this tagger, and under which its answers are kept.
+    /// The name by which jobs ask for this tagger.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Rekognition(_) => TaggerName::Rekognition.name(),
             Self::Local(_) => TaggerName::Local.name(),
+            Self::ZeroShot(_) => TaggerName::ZeroShot.name(),
+        }
+    }
+
+    /// The name under which its answers are kept.
+    pub fn kept_as(&self) -> String {
+        match self {
+            Self::Rekognition(_) | Self::Local(_) => self.name().to_owned(),
+            Self::ZeroShot(zero_shot) => zero_shot.kept_as(),
+        }
+    }
+
+    /// The same for other phrases, where it is asked about phrases at all.
+    fn among(&self, phrases: &[String]) -> Self {
+        match self {
+            Self::Rekognition(_) | Self::Local(_) => self.clone(),
+            Self::ZeroShot(zero_shot) => Self::ZeroShot(zero_shot.among(phrases)),
         }
     }
 
@@ -81,6 +121,7 @@ impl Tagger {
         match self {
             Self::Rekognition(rekognition) => rekognition.detect(bytes, form).await,
             Self::Local(local) => local.labels(bytes).await,
+            Self::ZeroShot(zero_shot) => zero_shot.labels(bytes).await,
         }
     }
 
@@ -89,6 +130,7 @@ impl Tagger {
         match self {
             Self::Rekognition(_) => None,
             Self::Local(local) => local.fault().await,
+            Self::ZeroShot(zero_shot) => zero_shot.fault().await,
         }
     }
 }
@@ -153,4 +195,26 @@ fn generous() -> Limits {
 
 fn unscannable(why: &Rejection) -> TagError {
     TagError::Unscannable { code: why.code() }
+}
+
+/// Why there is no network to look with; `hint` says what to set.
+fn weightless(error: &PretrainedError, hint: &str) -> TagError {
+    let code = match error {
+        PretrainedError::Nowhere | PretrainedError::Unavailable(_) => "tagger_weights_missing",
+        PretrainedError::Invalid(_) => "tagger_weights_invalid",
+    };
+    TagError::Weights { code, message: format!("{}; {hint}", error.reason()) }
+}
+
+/// A digest as label models name it.
+fn short(digest: Sha256) -> String {
+    digest.to_string()[..12].to_owned()
+}
+
+/// Does what takes a processor's time where it holds nobody up.
+async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, TagError> + Send + 'static,
+) -> Result<T, TagError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| TagError::Unavailable("the picture was not looked at".to_owned()))?
 }

@@ -37,3 +37,4 @@ mod support;
 mod tag;
 mod training_run;
 mod transfer;
+mod zero_shot;

@@ -193,5 +193,5 @@ async fn estimate(
         return Err(Problem::invalid("dataset_id", "there is no such dataset"));
     }
     let terms = app.terms(new.tags.clone().unwrap_or_default().tagger);
-    Ok(axum::Json(cleaning::estimate(&mut *connection, &new, terms).await?))
+    Ok(axum::Json(cleaning::estimate(&mut connection, &new, terms).await?))
 }

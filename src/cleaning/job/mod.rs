@@ -52,10 +52,13 @@ pub async fn insert(executor: impl PgExecutor<'_>, new: &NewJob) -> sqlx::Result
     .await
 }
 
-/// A worker has it.
+/// A worker has it. The first time freezes the phrases of its dataset.
 pub async fn start(executor: impl PgExecutor<'_>, id: CleaningJobId) -> sqlx::Result<()> {
     query!(
-        "update cleaning_jobs set status = 'running', started_at = coalesce(started_at, now())
+        "update cleaning_jobs j
+         set status = 'running', started_at = coalesce(started_at, now()),
+             phrases = coalesce(phrases, array(
+                 select p.phrase from dataset_phrases p where p.dataset_id = j.dataset_id))
          where id = $1 and status = 'queued'",
         id as CleaningJobId,
     )

@@ -64,6 +64,9 @@ pub struct CleaningJob {
     /// When the list of its images was frozen.
     #[serde(skip)]
     pub planned_at: Option<DateTime<Utc>>,
+    /// The phrases of its dataset when it first began: what a tagger without classes of its own tells apart.
+    #[serde(skip)]
+    pub phrases: Vec<String>,
     /// Quartiles of the sizes of its images, once `odd_size` has asked.
     #[serde(skip)]
     pub size_quartiles: Option<(f64, f64)>,
@@ -111,6 +114,7 @@ struct Row {
     created_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
     finished_at: Option<DateTime<Utc>>,
+    phrases: Option<Vec<String>>,
     size_quartiles: Option<Vec<f64>>,
 }
 
@@ -140,6 +144,7 @@ impl From<Row> for CleaningJob {
             started_at: row.started_at,
             finished_at: row.finished_at,
             planned_at: row.planned_at,
+            phrases: row.phrases.unwrap_or_default(),
             size_quartiles: pair(row.size_quartiles.as_deref()),
         }
     }
@@ -160,7 +165,7 @@ pub async fn find(
                reference_tags as "reference_tags: Json<Vec<ReferenceTags>>",
                tag_weights as "tag_weights: Json<Vec<TagWeight>>", total, done,
                tally as "tally: Json<Tally>", tagger_calls, cost_usd, error_code, error, undone_at,
-               created_at, started_at, finished_at, size_quartiles
+               created_at, started_at, finished_at, phrases, size_quartiles
            from cleaning_jobs where id = $1"#,
         id as CleaningJobId,
     )
@@ -208,7 +213,7 @@ pub async fn list(
                reference_tags as "reference_tags: Json<Vec<ReferenceTags>>",
                tag_weights as "tag_weights: Json<Vec<TagWeight>>", total, done,
                tally as "tally: Json<Tally>", tagger_calls, cost_usd, error_code, error, undone_at,
-               created_at, started_at, finished_at, size_quartiles
+               created_at, started_at, finished_at, phrases, size_quartiles
            from page join cleaning_jobs using (id) order by place"#,
         filter.status as Option<JobStatus>,
         filter.dataset as Option<DatasetId>,

@@ -10,6 +10,7 @@ pub(crate) mod proxy;
 pub(crate) mod rekognition;
 pub(crate) mod s3;
 pub(crate) mod service;
+pub(crate) mod siglip;
 
 use std::time::{Duration, Instant};
 
