@@ -58,10 +58,11 @@ pub fn squash(pixels: &RgbImage, side: u32) -> RgbImage {
 
 /// Encodes `pixels` as JPEG of `quality` 1 to 100.
 pub fn encode_jpeg(pixels: &RgbImage, quality: u8) -> Vec<u8> {
-    let (width, height) = pixels.dimensions();
+    let side = |pixels| u16::try_from(pixels).expect("a picture within the caps fits JPEG");
+    let (width, height) = (side(pixels.width()), side(pixels.height()));
     let mut bytes = Vec::new();
     Encoder::new(&mut bytes, quality)
-        .encode(pixels.as_raw(), width as u16, height as u16, ColorType::Rgb)
-        .expect("a picture within the caps fits JPEG's 65,535 pixels a side");
+        .encode(pixels.as_raw(), width, height, ColorType::Rgb)
+        .expect("an RGB picture of at least one pixel can be written to memory");
     bytes
 }
