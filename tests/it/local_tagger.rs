@@ -4,17 +4,13 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use image::{Rgb, RgbImage};
-use reqwest::Method;
-use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use shipshape::db::{DatasetId, Sha256};
 use shipshape::nn::backbone::{self, FEATURES, SIZE};
-use shipshape::nn::rng::{Purpose, Stream};
 use shipshape::picture::crop;
 
 use crate::support::backbone::{Row, classifying, hub, weights};
-use crate::support::drawn::{admit, drawn, png};
+use crate::support::kinds::{Kind, collected, drawing};
 use crate::support::service::{Service, service};
 
 /// A picture takes the network seconds where it was built without optimisation.
@@ -22,26 +18,6 @@ const PATIENCE: Duration = Duration::from_mins(5);
 /// `ImageNet`'s numbers of the container ship and the ox.
 const SHIP: usize = 510;
 const OX: usize = 345;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Blue with few rows.
-    Ship,
-    /// Red with many columns.
-    Ox,
-}
-
-/// No two are the same, and those of a kind look alike.
-fn drawing(kind: Kind, number: u64) -> RgbImage {
-    let mut stream = Stream::new(number, Purpose::Augment, 0, 0);
-    RgbImage::from_fn(160, 120, |x, y| {
-        let noise = stream.below(20) as u8;
-        match kind {
-            Kind::Ship => Rgb([20 + noise, 40, if y / 30 % 2 == 0 { 220 } else { 120 }]),
-            Kind::Ox => Rgb([if x / 8 % 2 == 0 { 230 } else { 90 }, 40 + noise, 20]),
-        }
-    })
-}
 
 /// Weights whose classifier tells a ship from an ox by the nearer of two features.
 fn telling_weights() -> &'static [u8] {
@@ -73,20 +49,6 @@ fn make_weights() -> Vec<u8> {
             Row { class: OX, weights: opposite, bias: middle },
         ],
     )
-}
-
-/// A class of ships with a reference and these images.
-async fn collected(service: &Service, images: &[(Kind, u64)]) -> DatasetId {
-    let dataset = drawn(service, "ships", &[0]).await;
-    let reference = Part::bytes(png(&drawing(Kind::Ship, 1)).to_vec()).file_name("reference.png");
-    let path = format!("/datasets/{dataset}/classes/class%200/references");
-    let form = Form::new().part("image", reference);
-    let (status, answer) = service.send_form(Method::PUT, &path, form).await;
-    assert_eq!(status, 200, "{answer}");
-    for (kind, number) in images {
-        admit(service, dataset, 0, png(&drawing(*kind, *number))).await;
-    }
-    dataset
 }
 
 async fn begun(service: &Service, dataset: DatasetId) -> String {

@@ -2,38 +2,15 @@
 
 use std::time::Duration;
 
-use image::{Rgb, RgbImage};
-use reqwest::Method;
-use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use shipshape::db::{DatasetId, Sha256};
 use shipshape::nn::rng::{Purpose, Stream};
 
-use crate::support::drawn::{admit, drawn, png};
+use crate::support::kinds::{self, Kind};
 use crate::support::service::{Service, service};
 use crate::support::siglip;
 
 const PATIENCE: Duration = Duration::from_mins(5);
-
-#[derive(Clone, Copy)]
-enum Kind {
-    /// Blue with few rows.
-    Ship,
-    /// Red with many columns.
-    Ox,
-}
-
-/// No two are the same, and those of a kind look alike.
-fn drawing(kind: Kind, number: u64) -> RgbImage {
-    let mut stream = Stream::new(number, Purpose::Augment, 0, 0);
-    RgbImage::from_fn(160, 120, |x, y| {
-        let noise = stream.below(20) as u8;
-        match kind {
-            Kind::Ship => Rgb([20 + noise, 40, if y / 30 % 2 == 0 { 220 } else { 120 }]),
-            Kind::Ox => Rgb([if x / 8 % 2 == 0 { 230 } else { 90 }, 40 + noise, 20]),
-        }
-    })
-}
 
 /// The same numbers each time, different for each tensor.
 fn weights() -> Vec<u8> {
@@ -46,16 +23,8 @@ fn weights() -> Vec<u8> {
 
 /// A class with a reference and three images, the last of which shows an ox, and a class without.
 async fn collected(service: &Service) -> DatasetId {
-    let id = drawn(service, "ships", &[0]).await;
+    let id = kinds::collected(service, &[(Kind::Ship, 2), (Kind::Ship, 3), (Kind::Ox, 4)]).await;
     add_class(service, id, &json!({"name": "cargo ship", "phrases": ["a Zumwalt", "ferry"]})).await;
-    let reference = Part::bytes(png(&drawing(Kind::Ship, 1)).to_vec()).file_name("reference.png");
-    let path = format!("/datasets/{id}/classes/class%200/references");
-    let form = Form::new().part("image", reference);
-    let (status, answer) = service.send_form(Method::PUT, &path, form).await;
-    assert_eq!(status, 200, "{answer}");
-    for (kind, number) in [(Kind::Ship, 2), (Kind::Ship, 3), (Kind::Ox, 4)] {
-        admit(service, id, 0, png(&drawing(kind, number))).await;
-    }
     id
 }
 

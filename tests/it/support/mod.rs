@@ -4,6 +4,7 @@ pub(crate) mod backbone;
 mod database;
 pub(crate) mod drawn;
 pub(crate) mod fleet;
+pub(crate) mod kinds;
 pub(crate) mod origin;
 mod process;
 pub(crate) mod proxy;
