@@ -1,13 +1,14 @@
 //! Uploads: small objects in one request, large ones in parts, so that no request outlives its deadline.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use aws_sdk_s3::primitives::{ByteStream, Length};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{StreamExt as _, TryFutureExt as _};
 
 use super::s3::S3;
 use super::wire::{explain, timeouts};
@@ -76,19 +77,24 @@ async fn send_parts(s3: &S3, path: &str, id: &str, source: &Source<'_>) -> anyho
     let length = source.length();
     let size = PART.max(length.div_ceil(MOST_PARTS));
     let starts = (0..length.div_ceil(size)).map(|part| part * size);
-    let parts: Vec<CompletedPart> = futures::stream::iter(starts.enumerate())
-        .map(|(index, at)| async move {
-            let number = index as i32 + 1;
-            let part_length = size.min(length - at);
-            let request = s3.client.upload_part().bucket(&s3.bucket).key(path).upload_id(id);
-            let request = request.part_number(number).body(source.part(at, part_length).await?);
-            let request = request.customize().config_override(patient(s3, part_length));
-            let etag = request.send().await.map_err(explain)?.e_tag;
-            anyhow::Ok(CompletedPart::builder().part_number(number).set_e_tag(etag).build())
-        })
+    let failed = AtomicBool::new(false);
+    let send = async |index: usize, at: u64| {
+        anyhow::ensure!(!failed.load(Ordering::Relaxed), "a part before this one failed");
+        let number = index as i32 + 1;
+        let part_length = size.min(length - at);
+        let request = s3.client.upload_part().bucket(&s3.bucket).key(path).upload_id(id);
+        let request = request.part_number(number).body(source.part(at, part_length).await?);
+        let request = request.customize().config_override(patient(s3, part_length));
+        let etag = request.send().await.map_err(explain)?.e_tag;
+        Ok(CompletedPart::builder().part_number(number).set_e_tag(etag).build())
+    };
+    // Those on their way end before the upload is aborted: S3 would keep what arrives behind that.
+    let sent: Vec<anyhow::Result<CompletedPart>> = futures::stream::iter(starts.enumerate())
+        .map(|(index, at)| send(index, at).inspect_err(|_| failed.store(true, Ordering::Relaxed)))
         .buffered(AT_ONCE)
-        .try_collect()
-        .await?;
+        .collect()
+        .await;
+    let parts: Vec<CompletedPart> = sent.into_iter().collect::<anyhow::Result<_>>()?;
     let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
     let request = s3.client.complete_multipart_upload().bucket(&s3.bucket).key(path);
     let request = request.upload_id(id).multipart_upload(parts).customize();

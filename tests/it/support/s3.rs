@@ -184,11 +184,16 @@ fn serve(store: &mut Store, operation: &str, request: &Request) -> Response<Body
         "part" => {
             let number = request.query["partNumber"].parse().unwrap();
             let etag = etag(&request.body);
-            store.uploads.get_mut(&upload).unwrap().insert(number, request.body.clone());
+            let Some(parts) = store.uploads.get_mut(&upload) else {
+                return error(404, "NoSuchUpload");
+            };
+            parts.insert(number, request.body.clone());
             reply().header("etag", etag).body(Body::empty()).unwrap()
         }
         "complete" => {
-            let parts = store.uploads.remove(&upload).unwrap();
+            let Some(parts) = store.uploads.remove(&upload) else {
+                return error(404, "NoSuchUpload");
+            };
             let whole: Vec<u8> = parts.values().flatten().copied().collect();
             store.objects.insert(path, whole.into());
             xml("<CompleteMultipartUploadResult><ETag>\"whole\"</ETag></CompleteMultipartUploadResult>".into())
