@@ -95,6 +95,8 @@ pub(super) struct Canvas {
 
 /// Left edge of title and subtitle.
 const EDGE: f64 = 24.0;
+/// The largest that fits is a title's; what is longer still is cut.
+const TITLE_SIZES: [f64; 3] = [17.0, 15.0, 13.0];
 /// From one line of a paragraph to the next.
 pub(super) const LINE: f64 = 18.0;
 
@@ -104,19 +106,21 @@ pub(super) fn wrapped(text: &str, width: f64) -> Vec<String> {
 }
 
 impl Canvas {
-    /// A white picture with a title and a line below it, each cut to fit.
-    pub(super) fn new((width, height): Point, title: &str, subtitle: &str) -> Self {
+    /// A white picture, so wide and so high, with a title and a line below it, made to fit.
+    pub(super) fn new((right, bottom): Point, title: &str, subtitle: &str) -> Self {
         let body = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
-             width=\"{width}\" height=\"{height}\" role=\"img\" \
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {right} {bottom}\" \
+             width=\"{right}\" height=\"{bottom}\" role=\"img\" \
              font-family=\"system-ui, 'DejaVu Sans', sans-serif\">\n<title>{}</title>\n\
-             <rect width=\"{width}\" height=\"{height}\" rx=\"6\" fill=\"#ffffff\"/>\n",
+             <rect width=\"{right}\" height=\"{bottom}\" rx=\"6\" fill=\"#ffffff\"/>\n",
             escape(title),
         );
-        let mut canvas = Self { width, body };
-        let space = width - 2.0 * EDGE;
-        let title = fit(title, 17.0, true, space);
-        canvas.label(Label::new(&title, (EDGE, 32.0)).size(17.0).bold(true));
+        let mut canvas = Self { width: right, body };
+        let space = right - 2.0 * EDGE;
+        let fits = |size: &f64| width(title, *size, true) <= space;
+        let size = TITLE_SIZES.into_iter().find(fits).unwrap_or(TITLE_SIZES[2]);
+        let title = fit(title, size, true, space);
+        canvas.label(Label::new(&title, (EDGE, 32.0)).size(size).bold(true));
         let subtitle = fit(subtitle, 13.0, false, space);
         canvas.paragraph(&[subtitle]);
         canvas
