@@ -25,6 +25,7 @@ mod model;
 mod model_import;
 mod openapi;
 mod page;
+mod quarantine;
 mod queue;
 mod retraining;
 mod review;

@@ -1,5 +1,6 @@
 //! A dataset of drawn pictures with a running service, worker and tagger: what cleaning is tested on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,11 +30,11 @@ pub(crate) struct Vessel {
 
 /// A dataset with the classes "ship" and "ferry", each with a reference.
 pub(crate) struct Fleet {
-    pub(crate) service: Service,
-    pub(crate) tagger: RekognitionStandIn,
+    pub(crate) service: Arc<Service>,
+    pub(crate) tagger: Arc<RekognitionStandIn>,
     pub(crate) dataset: DatasetId,
     classes: [ClassId; 2],
-    _worker: TestWorker,
+    _worker: Option<TestWorker>,
 }
 
 /// A service with an empty fleet.
@@ -51,15 +52,37 @@ pub(crate) async fn fleet_on(blobs: Blobs) -> Fleet {
     begin("1000", Some(blobs)).await
 }
 
+/// This many on one service, whose bytes may be in another store; work is left to others.
+pub(crate) async fn idle_fleets(count: usize, blobs: Option<Blobs>) -> Vec<Fleet> {
+    let (service, tagger) = port("1000", blobs).await;
+    let founded = (0..count).map(|number| found(&service, &tagger, number, None));
+    futures::future::join_all(founded).await
+}
+
 async fn begin(rate: &str, blobs: Option<Blobs>) -> Fleet {
+    let (service, tagger) = port(rate, blobs).await;
+    let worker = service.work();
+    found(&service, &tagger, 0, Some(worker)).await
+}
+
+async fn port(rate: &str, blobs: Option<Blobs>) -> (Arc<Service>, Arc<RekognitionStandIn>) {
     let tagger = RekognitionStandIn::start([]).await;
     let flags = ["--rekognition-url", &tagger.endpoint, "--rekognition-rate", rate];
-    let service = service_on(&flags, blobs).await;
-    let worker = service.work();
+    (Arc::new(service_on(&flags, blobs).await), Arc::new(tagger))
+}
+
+async fn found(
+    service: &Arc<Service>,
+    tagger: &Arc<RekognitionStandIn>,
+    number: usize,
+    worker: Option<TestWorker>,
+) -> Fleet {
     let mut connection = service.app.pool.acquire().await.unwrap();
     let classes = ["ship", "ferry"].map(|name| NewClass { name: name.into(), phrases: vec![] });
-    let created = dataset::insert(&mut connection, "fleet", &classes).await.unwrap().unwrap();
+    let name = format!("fleet {number}");
+    let created = dataset::insert(&mut connection, &name, &classes).await.unwrap().unwrap();
     let classes = [created.classes[0].id, created.classes[1].id];
+    let (service, tagger) = (service.clone(), tagger.clone());
     let fleet = Fleet { dataset: created.id, classes, service, tagger, _worker: worker };
     for (class, seed) in classes.into_iter().zip([9001, 9002]) {
         fleet.refer(&mut connection, class, &drawing(seed, 128)).await;

@@ -26,6 +26,8 @@ use super::{TestDatabase, database};
 pub(crate) struct Service {
     pub app: Arc<App>,
     pub address: SocketAddr,
+    /// What another process needs to be a part of it, its blob store apart.
+    pub flags: Vec<String>,
     http: reqwest::Client,
     folder: TempDir,
     _database: Option<TestDatabase>,
@@ -62,18 +64,27 @@ async fn start(
 ) -> Service {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap();
-    let own = ["shipshape", "--data", data, "--database-url", url];
-    let few = ["--database-connections", "10"];
-    let config = Cli::parse_from([&own[..], &few[..], flags].concat()).config;
-    let mut app = App::start(config, telemetry::metrics()).await.unwrap().app;
-    if let Some(blobs) = blobs {
-        Arc::get_mut(&mut app).expect("nobody else has it yet").blobs = blobs;
-    }
+    let own = ["--data", data, "--database-url", url];
+    let flags: Vec<String> = own.iter().chain(flags).map(|&flag| flag.to_owned()).collect();
+    let app = app(&flags, 10, blobs).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = api::router(app.clone(), Router::new());
     tokio::spawn(api::serve(listener, router, app.shutdown.clone()));
-    Service { app, address, http: reqwest::Client::new(), folder, _database: database }
+    Service { app, address, flags, http: reqwest::Client::new(), folder, _database: database }
+}
+
+/// The parts of a service with these flags and so many connections to its database.
+pub(crate) async fn app(flags: &[String], connections: usize, blobs: Option<Blobs>) -> Arc<App> {
+    let connections = connections.to_string();
+    let own = ["shipshape", "--database-connections", &connections];
+    let arguments = own.into_iter().chain(flags.iter().map(String::as_str));
+    let config = Cli::parse_from(arguments).config;
+    let mut app = App::start(config, telemetry::metrics()).await.unwrap().app;
+    if let Some(blobs) = blobs {
+        Arc::get_mut(&mut app).expect("nobody else has it yet").blobs = blobs;
+    }
+    app
 }
 
 /// A worker in this process.
