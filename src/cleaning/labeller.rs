@@ -10,10 +10,10 @@ use tokio::sync::Mutex as Turn;
 use tokio_util::sync::CancellationToken;
 
 use super::halt::Halt;
-use super::job;
+use super::ledger::{self, CallOutcome};
 use super::original::Original;
 use super::refusal;
-use crate::db::{CleaningJobId, Sha256};
+use crate::db::{CleaningJobId, Sha256, TaggerCallId};
 use crate::queue::pace;
 use crate::tag::{Form, Labels, TagError, Tagger, store};
 
@@ -144,26 +144,33 @@ impl<'a> Labeller<'a> {
         let Some(bytes) = picture.bytes().await? else {
             return Err(Unlabelled::Unscannable { sha256, code: "missing".into() });
         };
-        let labels = self.call(sha256, &bytes).await?;
-        store::insert(self.pool, &self.kept_as, sha256, &labels).await?;
+        let (call, labels) = self.call(sha256, &bytes).await?;
+        let mut transaction = self.pool.begin().await?;
+        store::insert(&mut *transaction, &self.kept_as, sha256, &labels).await?;
+        ledger::close(&mut *transaction, call, CallOutcome::Answered).await?;
+        transaction.commit().await?;
         Ok(())
     }
 
-    async fn call(&self, sha256: Sha256, bytes: &[u8]) -> Result<Labels, Unlabelled> {
+    /// Asks the tagger until it answers; the call that it answered is still open.
+    async fn call(
+        &self,
+        sha256: Sha256,
+        bytes: &[u8],
+    ) -> Result<(TaggerCallId, Labels), Unlabelled> {
         let (mut pauses, mut form) = (PAUSES.iter(), Form::Stored);
         loop {
-            self.wait(Duration::ZERO).await?;
-            if !job::charge(self.pool, self.job, self.terms.price_usd).await? {
+            self.slot().await?;
+            let (name, price) = (self.tagger.name(), self.terms.price_usd);
+            let Some(call) = ledger::open(self.pool, self.job, sha256, name, price).await? else {
                 return Err(Halt::Budget.into());
-            }
-            let answer = self.paced(bytes, form).await;
-            if !matches!(answer, Ok(Ok(_))) {
-                job::refund(self.pool, self.job, self.terms.price_usd).await?;
-            }
-            let error = match answer? {
-                Ok(labels) => return Ok(labels),
+            };
+            metrics::counter!("tagger_calls_total", "tagger" => name).increment(1);
+            let error = match self.tagger.labels(bytes, form).await {
+                Ok(labels) => return Ok((call, labels)),
                 Err(error) => error,
             };
+            ledger::close(self.pool, call, outcome(&error)).await?;
             match (error, pauses.next()) {
                 // Another call: it waits for its turn and is paid for.
                 (TagError::Unreadable, _) => form = Form::Reencoded,
@@ -186,14 +193,14 @@ impl<'a> Labeller<'a> {
         }
     }
 
-    /// One call in its slot of the pace that all workers share.
-    async fn paced(&self, bytes: &[u8], form: Form) -> Result<Result<Labels, TagError>, Halt> {
+    /// Waits for its turn in the pace that all workers share.
+    async fn slot(&self) -> Result<(), Halt> {
+        self.wait(Duration::ZERO).await?;
         if !self.terms.interval.is_zero() {
             let slot = pace::reserve(self.pool, self.tagger.name(), self.terms.interval).await?;
             self.wait(slot).await?;
         }
-        metrics::counter!("tagger_calls_total", "tagger" => self.tagger.name()).increment(1);
-        Ok(self.tagger.labels(bytes, form).await)
+        Ok(())
     }
 
     async fn wait(&self, time: Duration) -> Result<(), Halt> {
@@ -206,6 +213,15 @@ impl<'a> Labeller<'a> {
             return Err(Halt::Stopped);
         }
         Ok(())
+    }
+}
+
+/// What the ledger calls a failure.
+fn outcome(error: &TagError) -> CallOutcome {
+    match error {
+        TagError::Unreadable | TagError::Unscannable { .. } => CallOutcome::Unreadable,
+        TagError::Throttled => CallOutcome::Throttled,
+        _ => CallOutcome::Failed,
     }
 }
 

@@ -55,6 +55,8 @@ typed_ids! {
     CandidateId,
     /// A cleaning job.
     CleaningJobId,
+    /// A call of a tagger for a cleaning job.
+    TaggerCallId,
     /// What one check said of one image.
     VerdictId,
     /// A grid of training runs.

@@ -102,6 +102,21 @@ async fn throttling_slows_a_job_and_fails_nothing() {
     let job = fleet.clean(&["tags"]).await;
     assert_eq!((&job["counts"]["passed"], &job["tagger_calls"]), (&json!(6), &json!(7)));
     assert_eq!(fleet.tagger.requests().len(), 7 + 3);
+
+    let ledger = format!("{}/tagger-calls", path(&job));
+    let (status, page) = fleet.service.get(&ledger).await;
+    assert_eq!(status, 200, "{page}");
+    let calls = page["items"].as_array().unwrap();
+    let count = |outcome| calls.iter().filter(|call| call["outcome"] == outcome).count();
+    assert_eq!((calls.len(), count("answered"), count("throttled")), (10, 7, 3), "{page}");
+    let cost: f64 = calls.iter().map(|call| call["cost_usd"].as_f64().unwrap()).sum();
+    assert!((cost - job["cost_usd"].as_f64().unwrap()).abs() < 1e-9, "{cost} dollars of {job}");
+    let (_, first) = fleet.service.get(&format!("{ledger}?outcome=throttled&limit=2")).await;
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let rest = format!("{ledger}?outcome=throttled&limit=2&cursor={cursor}");
+    let (_, rest) = fleet.service.get(&rest).await;
+    assert_eq!((first["items"].as_array().unwrap().len(), &rest["next_cursor"]), (2, &json!(null)));
+    assert_eq!(rest["items"][0]["cost_usd"], 0.0);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod audit;
 mod comparison;
 mod creation;
+mod ledger;
 mod replay;
 mod steering;
 
@@ -32,6 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(audit::routes())
         .merge(comparison::routes())
         .merge(creation::routes())
+        .merge(ledger::routes())
         .merge(replay::routes())
         .merge(steering::routes())
         .routes(routes!(list))

@@ -266,43 +266,6 @@ pub(super) async fn mark_undone(
     Ok(undone.rows_affected() == 1)
 }
 
-/// Takes the price of one tagger call out of the budget, before the call; false when the budget is used up.
-pub(super) async fn charge(
-    executor: impl PgExecutor<'_>,
-    id: CleaningJobId,
-    price_usd: f64,
-) -> sqlx::Result<bool> {
-    // The cost is a product, not a sum, so that it does not drift; the billionth forgives its rounding.
-    let charged = query!(
-        "update cleaning_jobs
-         set tagger_calls = tagger_calls + 1, cost_usd = (tagger_calls + 1) * $2::float8
-         where id = $1 and (budget_usd is null or (tagger_calls + 1) * $2::float8 <= budget_usd + 1e-9)",
-        id as CleaningJobId,
-        price_usd,
-    )
-    .execute(executor)
-    .await?;
-    Ok(charged.rows_affected() == 1)
-}
-
-/// Gives back the price of a call that was not answered.
-pub(super) async fn refund(
-    executor: impl PgExecutor<'_>,
-    id: CleaningJobId,
-    price_usd: f64,
-) -> sqlx::Result<()> {
-    query!(
-        "update cleaning_jobs
-         set tagger_calls = tagger_calls - 1, cost_usd = (tagger_calls - 1) * $2::float8
-         where id = $1 and tagger_calls > 0",
-        id as CleaningJobId,
-        price_usd,
-    )
-    .execute(executor)
-    .await?;
-    Ok(())
-}
-
 /// Kind of the task that begins a cleaning job, or goes on with it.
 pub const PLAN: &str = "cleaning_plan";
 

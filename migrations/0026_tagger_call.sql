@@ -1,0 +1,28 @@
+-- The ledger: each tagger call of a cleaning job, what came of it and what it cost.
+
+create type call_outcome as enum ('open', 'answered', 'unreadable', 'throttled', 'failed');
+
+create table tagger_calls (
+    id uuid primary key default new_id(),
+    job_id uuid not null references cleaning_jobs on delete cascade,
+    sha256 bytea not null,
+    tagger text not null,
+    outcome call_outcome not null default 'open',
+    price_usd double precision not null check (price_usd >= 0),
+    created_at timestamptz not null default now(),
+    ended_at timestamptz,
+    check ((outcome = 'open') = (ended_at is null))
+);
+create index tagger_calls_job on tagger_calls (job_id, id);
+
+comment on table tagger_calls is 'Tagger calls of cleaning jobs; open and answered ones make up their cost';
+comment on column tagger_calls.id is 'Sorts by time';
+comment on column tagger_calls.job_id is 'The cleaning job that called';
+comment on column tagger_calls.sha256 is 'The picture; it may be gone since';
+comment on column tagger_calls.tagger is 'Name of the tagger';
+comment on column tagger_calls.outcome is 'open: under way, or its worker died before the answer was recorded; unreadable: the tagger cannot read the picture';
+comment on column tagger_calls.price_usd is 'What it costs if it is answered';
+comment on column tagger_calls.created_at is 'When it was charged, right before the call';
+comment on column tagger_calls.ended_at is 'When its outcome was recorded';
+
+comment on column cleaning_jobs.tagger_calls is 'Calls of this job that were answered or are open';

@@ -1,0 +1,131 @@
+//! The ledger: each tagger call of a job, written down and charged before it is made.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgExecutor, query, query_as, query_scalar};
+use utoipa::ToSchema;
+
+use crate::db::{CleaningJobId, Sha256, TaggerCallId};
+
+/// What came of a tagger call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "call_outcome", rename_all = "snake_case")]
+pub enum CallOutcome {
+    /// It is under way, or its worker died before the answer was recorded: it may have been paid for.
+    Open,
+    /// It gave labels, which are kept.
+    Answered,
+    /// The tagger cannot read the picture in this form.
+    Unreadable,
+    /// The tagger wants fewer calls.
+    Throttled,
+    /// The tagger was not there, or refused: a missing right, missing weights.
+    Failed,
+}
+
+/// A tagger call of a cleaning job.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct TaggerCall {
+    /// Sorts by time.
+    pub id: TaggerCallId,
+    /// The picture.
+    pub sha256: Sha256,
+    /// Name of the tagger.
+    pub tagger: String,
+    /// What came of it.
+    pub outcome: CallOutcome,
+    /// What it counts for in the job's cost, in dollars: its price while it is open and when it was answered.
+    pub cost_usd: f64,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it ended; null while it is open.
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
+/// Which calls to list.
+#[derive(Debug, Default)]
+pub struct CallFilter {
+    /// Calls of which this came.
+    pub outcome: Option<CallOutcome>,
+    /// Behind this one.
+    pub after: Option<TaggerCallId>,
+}
+
+/// Calls of the job, newest first.
+pub async fn calls(
+    executor: impl PgExecutor<'_>,
+    job: CleaningJobId,
+    filter: &CallFilter,
+    limit: i64,
+) -> sqlx::Result<Vec<TaggerCall>> {
+    query_as!(
+        TaggerCall,
+        r#"select id as "id: TaggerCallId", sha256 as "sha256: Sha256", tagger,
+               outcome as "outcome: CallOutcome",
+               case when outcome in ('open', 'answered') then price_usd else 0 end as "cost_usd!",
+               created_at, ended_at
+           from tagger_calls
+           where job_id = $1 and ($2::call_outcome is null or outcome = $2)
+             and ($3::uuid is null or id < $3)
+           order by id desc limit $4"#,
+        job as CleaningJobId,
+        filter.outcome as Option<CallOutcome>,
+        filter.after as Option<TaggerCallId>,
+        limit,
+    )
+    .fetch_all(executor)
+    .await
+}
+
+/// Opens a call and takes its price out of the job's budget; none when the budget is used up.
+pub(super) async fn open(
+    executor: impl PgExecutor<'_>,
+    job: CleaningJobId,
+    picture: Sha256,
+    tagger: &str,
+    price_usd: f64,
+) -> sqlx::Result<Option<TaggerCallId>> {
+    // The cost is a product, not a sum, so that it does not drift; the billionth forgives its rounding.
+    query_scalar!(
+        r#"with charged as (
+               update cleaning_jobs
+               set tagger_calls = tagger_calls + 1, cost_usd = (tagger_calls + 1) * $4::float8
+               where id = $1
+                 and (budget_usd is null or (tagger_calls + 1) * $4::float8 <= budget_usd + 1e-9)
+               returning id
+           )
+           insert into tagger_calls (job_id, sha256, tagger, price_usd)
+           select id, $2, $3, $4 from charged
+           returning id as "id: TaggerCallId""#,
+        job as CleaningJobId,
+        picture as Sha256,
+        tagger,
+        price_usd,
+    )
+    .fetch_optional(executor)
+    .await
+}
+
+/// Records what came of an open call; unless it was answered, the job gets its price back.
+pub(super) async fn close(
+    executor: impl PgExecutor<'_>,
+    call: TaggerCallId,
+    outcome: CallOutcome,
+) -> sqlx::Result<()> {
+    query!(
+        "with closed as (
+             update tagger_calls set outcome = $2, ended_at = now()
+             where id = $1 and outcome = 'open' returning job_id, price_usd
+         )
+         update cleaning_jobs job
+         set tagger_calls = tagger_calls - 1, cost_usd = (tagger_calls - 1) * price_usd
+         from closed
+         where job.id = closed.job_id and $2 <> 'answered'::call_outcome",
+        call as TaggerCallId,
+        outcome as CallOutcome,
+    )
+    .execute(executor)
+    .await?;
+    Ok(())
+}
