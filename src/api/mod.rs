@@ -3,6 +3,7 @@
 //! A new resource is one file with a `routes()` and one line in [`routes`].
 
 mod binary;
+mod checks;
 mod classes;
 mod classify;
 mod cleaning_jobs;
@@ -92,6 +93,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(uploads::routes())
         .merge(import_jobs::routes())
         .merge(scrape_jobs::routes())
+        .merge(checks::routes())
         .merge(cleaning_jobs::routes())
         .merge(duplicates::routes())
         .merge(images::routes())

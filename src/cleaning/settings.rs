@@ -20,7 +20,7 @@ pub enum Rule {
 
 /// Settings of the `tags` check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, from = "GivenSettings")]
 pub struct TagSettings {
     /// Which tagger gives the labels.
     #[garde(skip)]
@@ -32,8 +32,8 @@ pub struct TagSettings {
     #[garde(range(min = 1, max = 50))]
     #[schema(minimum = 1, maximum = 50, default = 4)]
     pub k: u32,
-    /// Labels below this confidence, in percent, do not count, neither the references' nor the images'. Of `zero_shot`,
-    /// whose phrases share a hundred percent, 5 leaves those that stand out.
+    /// Labels below this confidence, in percent, do not count, neither the references' nor the images'. When left out, 55,
+    /// and of `zero_shot`, whose phrases share a hundred percent, 5.
     #[garde(range(min = 0.0, max = 100.0))]
     #[schema(minimum = 0, maximum = 100, default = 55)]
     pub min_confidence: f32,
@@ -43,16 +43,39 @@ pub struct TagSettings {
     pub threshold: f32,
 }
 
+/// Settings as they are written: what is not there is the usual.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct GivenSettings {
+    tagger: Option<TaggerName>,
+    rule: Option<Rule>,
+    k: Option<u32>,
+    min_confidence: Option<f32>,
+    threshold: Option<f32>,
+}
+
+impl From<GivenSettings> for TagSettings {
+    fn from(given: GivenSettings) -> Self {
+        let tagger = given.tagger.unwrap_or(TaggerName::Rekognition);
+        let usual = match tagger {
+            // Where Rekognition itself cuts by default.
+            TaggerName::Rekognition | TaggerName::Local => 55.0,
+            TaggerName::ZeroShot => 5.0,
+        };
+        // The original rule: the first 4 tags.
+        Self {
+            tagger,
+            rule: given.rule.unwrap_or(Rule::AnyOfTopK),
+            k: given.k.unwrap_or(4),
+            min_confidence: given.min_confidence.unwrap_or(usual),
+            threshold: given.threshold.unwrap_or(0.25),
+        }
+    }
+}
+
 impl Default for TagSettings {
     fn default() -> Self {
-        // The original rule: the first 4 tags, cut where the service itself cuts by default.
-        Self {
-            tagger: TaggerName::Rekognition,
-            rule: Rule::AnyOfTopK,
-            k: 4,
-            min_confidence: 55.0,
-            threshold: 0.25,
-        }
+        GivenSettings::default().into()
     }
 }
 
@@ -69,4 +92,25 @@ pub struct ReferenceTags {
     pub model_version: String,
     /// Its first k tags.
     pub tags: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_the_usual_of_the_tagger() {
+        let settings = |json: &str| serde_json::from_str::<TagSettings>(json);
+        assert_eq!(settings("{}").unwrap(), TagSettings::default());
+        let zero_shot = TagSettings {
+            tagger: TaggerName::ZeroShot,
+            k: 1,
+            min_confidence: 5.0,
+            ..TagSettings::default()
+        };
+        assert_eq!(settings(r#"{"tagger": "zero_shot", "k": 1}"#).unwrap(), zero_shot);
+        let own = TagSettings { min_confidence: 30.0, ..zero_shot };
+        assert_eq!(settings(&serde_json::to_string(&own).unwrap()).unwrap(), own);
+        assert!(settings(r#"{"kk": 1}"#).unwrap_err().to_string().contains("kk"));
+    }
 }

@@ -56,6 +56,8 @@ try {
   await step("a class is chosen by keyboard, and Enter moves to it", () => movesByKeyboard(page));
   await step("a cleaning shows what it costs, and begins", () => startsCleaning(page));
   await step("the sample of a check is shown for review", () => showsSample(page));
+  await step("another tag rule shows what it would flag", () => triesAnotherRule(page));
+  await step("a run is repeated on what the dataset is now", () => retrains(page));
   await step("a service that is away is told, and so is its return", () => survivesOutage(page));
   await step("the page fits a narrow screen and has a dark side", () => looks(page));
   assert.deepEqual(complaints, [], "the console has errors");
@@ -318,11 +320,18 @@ async function startsCleaning(page) {
   await page.check("#clean-checks input[value=outlier]");
   await estimated.filter({ hasText: /Trains \d+ small networks/ }).waitFor();
   await page.uncheck("#clean-checks input[value=outlier]");
+  await page.check("#clean-checks input[value=blurry]");
+  await page.selectOption("#clean-keeper", "earliest");
+  await page.click("#clean-thresholds summary");
+  await page.getByLabel("Blurry under").fill("2");
+  await page.locator("#clean-error", { hasText: "Blurry: a number from 0 to 1" }).waitFor();
+  await page.getByLabel("Blurry under").fill("0.1");
   await page.check("#clean-dry");
   await page.locator("#clean-start:enabled").filter({ hasText: "dry run" }).click();
-  await page.locator(".job .about", { hasText: "exact duplicate, near duplicate (dry run)" }).first().waitFor();
+  await page.locator(".job .about", { hasText: "near duplicate, blurry (dry run)" }).first().waitFor();
   const [job] = (await json("/cleaning-jobs")).items;
-  assert.deepEqual([...job.checks].sort(), ["exact_duplicate", "near_duplicate", "too_small", "undecodable"]);
+  assert.deepEqual([job.keeper, job.thresholds.blurry], ["earliest", 0.1]);
+  assert.deepEqual([...job.checks].sort(), ["blurry", "exact_duplicate", "near_duplicate", "too_small", "undecodable"]);
   assert.equal(job.dry_run, true);
   await page.locator(`.job[data-id="${job.id}"] .status`, { hasText: "succeeded" }).waitFor();
 }
@@ -350,6 +359,41 @@ async function showsSample(page) {
   await page.waitForSelector(tile(open[0]));
   await page.click("#asked-back");
   await page.waitForSelector(tile((await queue())[0].id));
+}
+
+/** On the job that compared tags, from the labels that are known. */
+async function triesAnotherRule(page) {
+  const { items } = await json("/cleaning-jobs?status=succeeded");
+  const job = items.find((job) => job.tags);
+  await page.selectOption("#audit-job", job.id);
+  await page.click("#replay summary");
+  const words = page.locator("#replay-words");
+  const own = job.by_check.tags.flagged.toLocaleString("en");
+  await words.filter({ hasText: `It would flag ${own}; this cleaning flagged ${own}.` }).waitFor();
+  await page.selectOption("#replay-rule", "specific");
+  await page.fill("#replay-k", "1");
+  await page.fill("#replay-threshold", "1");
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify({ rule: "specific", k: 1, threshold: 1 });
+  const wanted = await json(`/cleaning-jobs/${job.id}/replay`, { method: "POST", headers, body });
+  await words.filter({ hasText: `It would flag ${wanted.counts.flagged.toLocaleString("en")};` }).waitFor();
+  await shoot(page, "replay", "#audit");
+  assert.ok(wanted.newly_flagged > 0, "the strictest rule flags no picture more");
+  await page.click('[aria-label="Look at what would be newly flagged"]');
+  const first = wanted.images.find(({ outcome, before }) => outcome === "flagged" && before === "passed");
+  await page.waitForSelector(tile(first.image_id));
+  await page.click("#asked-back");
+  await page.waitForSelector(tile((await queue())[0].id));
+}
+
+async function retrains(page) {
+  const [run] = (await json("/training-runs?status=succeeded")).items;
+  await page.selectOption("#run-picker", run.id);
+  await page.click(".retraining button:enabled");
+  await page.locator("#toast.shown", { hasText: "The same training begins" }).waitFor();
+  const repeated = (await json("/training-runs")).items.find(({ baseline_id: baseline }) => baseline === run.id);
+  assert.ok(repeated, "no run repeats it");
+  await json(`/training-runs/${repeated.id}/cancel`, { method: "POST" });
 }
 
 async function looks(page) {

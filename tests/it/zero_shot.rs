@@ -34,7 +34,7 @@ async fn add_class(service: &Service, dataset: DatasetId, class: &Value) {
 }
 
 fn asked(dataset: DatasetId) -> Value {
-    let tags = json!({"tagger": "zero_shot", "k": 1, "min_confidence": 5});
+    let tags = json!({"tagger": "zero_shot", "k": 1});
     json!({"dataset_id": dataset, "checks": ["tags"], "tags": tags, "budget_usd": 0})
 }
 

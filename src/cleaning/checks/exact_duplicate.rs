@@ -17,6 +17,10 @@ impl Check for ExactDuplicate {
         "exact_duplicate"
     }
 
+    fn about(&self) -> &'static str {
+        "the same bytes under several classes"
+    }
+
     fn judge<'a>(&'a self, scene: &'a Scene<'a>) -> BoxFuture<'a, Result<Finding, Halt>> {
         Box::pin(async {
             let rows = query!(

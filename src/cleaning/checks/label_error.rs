@@ -17,6 +17,10 @@ impl Check for LabelError {
         CHECK
     }
 
+    fn about(&self) -> &'static str {
+        "looks like another class to networks that are trained on the other pictures"
+    }
+
     fn judge<'a>(&'a self, scene: &'a Scene<'a>) -> BoxFuture<'a, Result<Finding, Halt>> {
         Box::pin(async {
             let opinion = learning::find(scene.pool, scene.job.id, scene.image.id).await?;

@@ -60,6 +60,9 @@ pub trait Check: Send + Sync {
     /// The name by which jobs ask for it.
     fn name(&self) -> &'static str;
 
+    /// What is wrong with a picture that it flags.
+    fn about(&self) -> &'static str;
+
     /// The score, of 0 to 1, under which it flags when the job does not say; `None` for a check without a threshold.
     fn threshold(&self) -> Option<f64> {
         None

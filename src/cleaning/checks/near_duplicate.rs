@@ -26,6 +26,10 @@ impl Check for NearDuplicate {
         CHECK
     }
 
+    fn about(&self) -> &'static str {
+        "looks like another picture of the dataset; one of them is kept"
+    }
+
     fn judge<'a>(&'a self, scene: &'a Scene<'a>) -> BoxFuture<'a, Result<Finding, Halt>> {
         Box::pin(async {
             let Scene { pool, image, job, .. } = scene;

@@ -14,6 +14,10 @@ impl Check for OddAspectRatio {
         CHECK
     }
 
+    fn about(&self) -> &'static str {
+        "far wider than high, or far higher than wide"
+    }
+
     fn threshold(&self) -> Option<f64> {
         Some(0.35)
     }

@@ -22,6 +22,10 @@ impl Check for OddSize {
         CHECK
     }
 
+    fn about(&self) -> &'static str {
+        "far larger or smaller than the other pictures of the dataset"
+    }
+
     fn threshold(&self) -> Option<f64> {
         Some(THRESHOLD)
     }

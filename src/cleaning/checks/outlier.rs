@@ -16,6 +16,10 @@ impl Check for Outlier {
         CHECK
     }
 
+    fn about(&self) -> &'static str {
+        "looks like nothing else in the dataset to networks that are trained on it"
+    }
+
     fn judge<'a>(&'a self, scene: &'a Scene<'a>) -> BoxFuture<'a, Result<Finding, Halt>> {
         Box::pin(async {
             let opinion = learning::find(scene.pool, scene.job.id, scene.image.id).await?;

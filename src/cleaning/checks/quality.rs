@@ -9,25 +9,36 @@ use crate::picture::{self, Limits, Scores};
 
 pub(super) struct Quality {
     name: &'static str,
+    about: &'static str,
     threshold: f64,
     score: fn(&Scores) -> f32,
 }
 
-pub(super) const BLURRY: Quality = of("blurry", 0.29, |scores| scores.blurry);
-pub(super) const DARK: Quality = of("dark", 0.32, |scores| scores.dark);
-pub(super) const LIGHT: Quality = of("light", 0.05, |scores| scores.light);
+pub(super) const BLURRY: Quality = of("blurry", "out of focus", 0.29, |scores| scores.blurry);
+pub(super) const DARK: Quality = of("dark", "nearly black", 0.32, |scores| scores.dark);
+pub(super) const LIGHT: Quality = of("light", "nearly white", 0.05, |scores| scores.light);
 pub(super) const LOW_INFORMATION: Quality =
-    of("low_information", 0.3, |scores| scores.low_information);
+    of("low_information", "almost nothing to see", 0.3, |scores| scores.low_information);
 /// Four levels between the channels are no more than a JPEG adds to a grey picture.
-pub(super) const GRAYSCALE: Quality = of("grayscale", 0.25, |scores| scores.grayscale);
+pub(super) const GRAYSCALE: Quality =
+    of("grayscale", "without colour", 0.25, |scores| scores.grayscale);
 
-const fn of(name: &'static str, threshold: f64, score: fn(&Scores) -> f32) -> Quality {
-    Quality { name, threshold, score }
+const fn of(
+    name: &'static str,
+    about: &'static str,
+    threshold: f64,
+    score: fn(&Scores) -> f32,
+) -> Quality {
+    Quality { name, about, threshold, score }
 }
 
 impl Check for Quality {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
     }
 
     fn threshold(&self) -> Option<f64> {

@@ -19,6 +19,10 @@ impl Check for Tags {
         CHECK
     }
 
+    fn about(&self) -> &'static str {
+        "shares no tag with the references of its class"
+    }
+
     fn judge<'a>(&'a self, scene: &'a Scene<'a>) -> BoxFuture<'a, Result<Finding, Halt>> {
         Box::pin(compare(scene))
     }

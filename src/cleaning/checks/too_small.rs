@@ -15,6 +15,10 @@ impl Check for TooSmall {
         "too_small"
     }
 
+    fn about(&self) -> &'static str {
+        "a side of under 32 pixels"
+    }
+
     fn judge<'a>(&'a self, scene: &'a Scene<'a>) -> BoxFuture<'a, Result<Finding, Halt>> {
         Box::pin(async { Ok(of(scene.image.width, scene.image.height)) })
     }

@@ -14,6 +14,10 @@ impl Check for Undecodable {
         "undecodable"
     }
 
+    fn about(&self) -> &'static str {
+        "bytes that no longer are a whole picture, or have changed"
+    }
+
     fn judge<'a>(&'a self, scene: &'a Scene<'a>) -> BoxFuture<'a, Result<Finding, Halt>> {
         Box::pin(async {
             let Some(bytes) = scene.original.bytes().await? else {

@@ -6,6 +6,7 @@ import * as clean from "./clean.js";
 import * as compare from "./compare.js";
 import * as datasets from "./datasets.js";
 import * as jobs from "./jobs.js";
+import * as replay from "./replay.js";
 import * as review from "./review.js";
 import * as runs from "./runs.js";
 import { refreshDatasets, refreshModels, setOffline } from "./state.js";
@@ -29,7 +30,7 @@ async function refresh() {
   }
 }
 
-for (const section of [datasets, classify, jobs, clean, audit, compare, review, runs]) section.mount();
+for (const section of [datasets, classify, jobs, clean, audit, replay, compare, review, runs]) section.mount();
 refresh();
 setInterval(refresh, INTERVAL);
 document.addEventListener("visibilitychange", refresh);

@@ -5,9 +5,12 @@ import { GROUPS, spaced } from "./checks.js";
 import { byId, capital, count, el, plural, say, sentence, setText } from "./dom.js";
 import * as jobs from "./jobs.js";
 import { currentDataset, news, shared } from "./state.js";
+import * as thresholds from "./thresholds.js";
 
 /** Checks that every dataset can do with; `tags` joins them where each class has a reference. */
 const USUAL = ["undecodable", "too_small", "exact_duplicate", "near_duplicate"];
+/** Checks that keep one picture of several. */
+const DUPLICATES = ["exact_duplicate", "near_duplicate"];
 /** Milliseconds without a change before the estimate is asked for. */
 const CALM = 250;
 
@@ -20,6 +23,7 @@ let estimated = "";
 
 export function mount() {
   byId("clean-checks").append(...GROUPS.map(group));
+  thresholds.mount();
   byId("clean-form").addEventListener("input", soon);
   byId("clean-form").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -67,6 +71,8 @@ function subject() {
 function request() {
   const checks = [...boxes].filter(([, box]) => box.checked).map(([check]) => check);
   const job = { dataset_id: shared.current, checks, dry_run: byId("clean-dry").checked };
+  if (checks.some((check) => DUPLICATES.includes(check))) job.keeper = byId("clean-keeper").value;
+  job.thresholds = thresholds.given(checks);
   if (!checks.includes("tags")) return job;
   job.tags = { tagger: byId("clean-tagger").value, rule: byId("clean-rule").value, k: byId("clean-k").valueAsNumber };
   const budget = byId("clean-budget").valueAsNumber;
@@ -79,6 +85,8 @@ const paid = (job) => job.tags?.tagger === "rekognition";
 /** What is wrong with the form, as a sentence; empty when nothing is. */
 function mistake(job) {
   if (job.checks.length === 0) return "Choose at least one check.";
+  const threshold = thresholds.wrong(job.checks);
+  if (threshold) return `${threshold}: a number from 0 to 1.`;
   if (job.tags && !byId("clean-k").validity.valid) return "Top tags: a whole number from 1 to 50.";
   if (job.tags && !Number.isInteger(job.tags.k)) return "Top tags: a whole number from 1 to 50.";
   if (paid(job) && !byId("clean-budget").validity.valid) return "Spend at most: a number of dollars, 0 or more.";
@@ -88,6 +96,8 @@ function mistake(job) {
 function soon() {
   const job = request();
   byId("tag-settings").hidden = !job.tags;
+  byId("duplicate-settings").hidden = !job.keeper;
+  thresholds.show(job.checks);
   byId("clean-budget-label").hidden = !paid(job);
   setText(byId("clean-start"), job.dry_run ? "Start the dry run" : "Start cleaning");
   byId("clean-start").disabled = true;

@@ -1,0 +1,79 @@
+/** What another tag rule would say of a cleaning's pictures, from the tags that are known: at no cost. */
+
+import { post } from "./api.js";
+import { byId, count, el, plural, setText } from "./dom.js";
+import { news, tell } from "./state.js";
+
+/** Milliseconds without a change before the service is asked. */
+const CALM = 250;
+/** Pictures that are asked for. */
+const MOST = 5000;
+const FIELDS = { k: "replay-k", min_confidence: "replay-confidence", threshold: "replay-threshold" };
+
+let job = null;
+let turn = 0;
+let waiting = null;
+
+export function mount() {
+  byId("replay").addEventListener("input", soon);
+  byId("replay").addEventListener("toggle", soon);
+  news.addEventListener("audited", ({ detail }) => {
+    if (job?.id === detail.job?.id) return;
+    job = detail.job;
+    byId("replay").hidden = !job?.tags;
+    if (job?.tags) fill(job.tags);
+    soon();
+  });
+}
+
+/** Begins with the cleaning's own settings. */
+function fill(tags) {
+  byId("replay-rule").value = tags.rule;
+  for (const [name, field] of Object.entries(FIELDS)) byId(field).value = Number(tags[name].toPrecision(6));
+}
+
+function soon() {
+  byId("replay-threshold-label").hidden = byId("replay-rule").value !== "specific";
+  clearTimeout(waiting);
+  waiting = setTimeout(show, CALM);
+}
+
+/** Asks only where somebody looks. */
+async function show() {
+  const mine = ++turn;
+  if (!job?.tags || !byId("replay").open) return;
+  const settings = { rule: byId("replay-rule").value, images: MOST };
+  for (const [name, field] of Object.entries(FIELDS)) {
+    if (!byId(field).validity.valid || byId(field).value === "") {
+      byId("replay-list").replaceChildren();
+      setText(byId("replay-words"), "Each number needs a value within its limits.");
+      return;
+    }
+    settings[name] = byId(field).valueAsNumber;
+  }
+  try {
+    const found = await post(`/cleaning-jobs/${job.id}/replay`, settings);
+    if (mine !== turn) return;
+    const before = job.by_check.tags?.flagged ?? 0;
+    setText(byId("replay-words"), `It would flag ${count(found.counts.flagged)}; this cleaning flagged ${count(before)}.`);
+    const changed = (outcome, was) => found.images.filter((one) => one.outcome === outcome && one.before === was);
+    const kinds = [
+      ["newly flagged", changed("flagged", "passed")],
+      ["no longer flagged", changed("passed", "flagged")],
+    ];
+    byId("replay-list").replaceChildren(...kinds.filter(([, ones]) => ones.length > 0).map(line));
+  } catch (problem) {
+    if (mine !== turn) return;
+    byId("replay-list").replaceChildren();
+    setText(byId("replay-words"), problem.message);
+  }
+}
+
+function line([words, ones]) {
+  const entries = async () => ones.map(({ image_id, reason }) => ({ id: image_id, note: `It would be: ${reason}` }));
+  const about = `${plural(ones.length, "picture")} that another tag rule would call ${words}; nothing has changed yet.`;
+  const button = el("button", { type: "button", className: "small" }, "Look");
+  button.setAttribute("aria-label", `Look at what would be ${words}`);
+  button.addEventListener("click", () => tell("look", { title: `Tags: ${words}`, about, check: "tags", entries }));
+  return el("li", {}, el("span", { className: "about" }, words), el("b", {}, String(ones.length)), button);
+}

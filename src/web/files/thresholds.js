@@ -1,0 +1,43 @@
+/** The thresholds of a cleaning job's checks, where others than the usual are wanted. */
+
+import { get } from "./api.js";
+import { spaced } from "./checks.js";
+import { byId, capital, el } from "./dom.js";
+
+const fields = new Map();
+
+/** Asks once, when a person first looks. */
+export function mount() {
+  byId("clean-thresholds").addEventListener("toggle", async () => {
+    if (fields.size > 0) return;
+    const { items } = await get("/checks");
+    for (const { name, threshold } of items) if (threshold !== null) fields.set(name, row(name, threshold));
+    byId("threshold-list").replaceChildren(...[...fields.values()].map(({ node }) => node));
+    show(shown);
+  });
+}
+
+function row(name, usual) {
+  const input = el("input", { type: "number", min: 0, max: 1, step: "any", placeholder: usual });
+  return { input, node: el("label", { className: "inline" }, capital(spaced(name)), " under ", input) };
+}
+
+let shown = [];
+
+/** Shows those of these checks. */
+export function show(checks) {
+  shown = checks;
+  for (const [name, { node }] of fields) node.hidden = !checks.includes(name);
+}
+
+/** What was written, by check. */
+export function given(checks) {
+  const written = [...fields].filter(([name, { input }]) => checks.includes(name) && input.value !== "");
+  return Object.fromEntries(written.map(([name, { input }]) => [name, input.valueAsNumber]));
+}
+
+/** The name of a check whose threshold is none. */
+export function wrong(checks) {
+  const [found] = [...fields].filter(([name, { input }]) => checks.includes(name) && !input.validity.valid);
+  return found ? capital(spaced(found[0])) : null;
+}
