@@ -11,7 +11,7 @@ export const GROUPS = [
   ]],
   ["Duplicates", [
     ["exact_duplicate", "the same file under two classes"],
-    ["near_duplicate", "looks like another one; the largest is kept"],
+    ["near_duplicate", "looks like another one; one of them is kept"],
   ]],
   ["Tags", [["tags", "shows something else than the references of its class"]]],
   ["Quality", [

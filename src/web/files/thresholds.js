@@ -28,6 +28,7 @@ let shown = [];
 export function show(checks) {
   shown = checks;
   for (const [name, { node }] of fields) node.hidden = !checks.includes(name);
+  byId("threshold-none").hidden = fields.size === 0 || [...fields.keys()].some((name) => checks.includes(name));
 }
 
 /** What was written, by check. */
