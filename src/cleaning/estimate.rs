@@ -25,6 +25,9 @@ pub struct Estimate {
     pub networks: usize,
     /// Whether the budget is enough; null without one.
     pub within_budget: Option<bool>,
+    /// Classes with images and without a reference: the job would be refused, since there is nothing to compare their
+    /// tags with.
+    pub unreferenced_classes: Vec<String>,
 }
 
 /// Estimates a job. Pictures that the tagger cannot read, and a label model that changes, are not foreseen.
@@ -33,6 +36,10 @@ pub async fn estimate(
     new: &NewJob,
     terms: Terms,
 ) -> sqlx::Result<Estimate> {
+    let mut unreferenced_classes = Vec::new();
+    if new.tags.is_some() {
+        unreferenced_classes = super::unreferenced_classes(&mut *connection, new.dataset).await?;
+    }
     let phrases = phrases(&mut *connection, new.dataset).await?;
     let tagger = new.tags.as_ref().map(|tags| tags.tagger.kept_as(&phrases));
     let counted = query!(
@@ -66,6 +73,7 @@ pub async fn estimate(
         networks: if learns { NETWORKS } else { 0 },
         // The billionth forgives the product's rounding, as where a call is charged.
         within_budget: new.budget_usd.map(|budget| cost_usd <= budget + 1e-9),
+        unreferenced_classes,
     })
 }
 

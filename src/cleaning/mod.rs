@@ -201,3 +201,13 @@ pub async fn classes_in_use(
     .fetch_all(executor)
     .await
 }
+
+/// The names of those among them that have no reference.
+pub async fn unreferenced_classes(
+    executor: impl PgExecutor<'_>,
+    dataset: DatasetId,
+) -> sqlx::Result<Vec<String>> {
+    let classes = classes_in_use(executor, dataset).await?;
+    let missing = classes.into_iter().filter(|class| !class.referenced);
+    Ok(missing.map(|class| class.name).collect())
+}

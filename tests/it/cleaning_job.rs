@@ -309,6 +309,9 @@ async fn what_a_job_cannot_be_started_with_is_named() {
     let (status, problem) = post(json!({"dataset_id": dataset, "checks": ["tags"]})).await;
     assert_eq!((status, &problem["code"]), (409, &json!("references_missing")));
     assert!(problem["detail"].as_str().unwrap().contains("ship"), "{problem}");
+    let estimate = json!({"dataset_id": dataset, "checks": ["tags"]});
+    let (status, estimate) = fleet.service.post("/cleaning-jobs/estimate", &estimate).await;
+    assert_eq!((status, &estimate["unreferenced_classes"]), (200, &json!(["ship"])));
 }
 
 #[tokio::test]

@@ -69,6 +69,7 @@ async fn a_job_is_estimated_before_and_compared_after() {
     assert_eq!((&before["networks"], &before["within_budget"]), (&json!(NETWORKS), &json!(false)));
     assert!((before["cost_usd"].as_f64().unwrap() - 0.004).abs() < 1e-9, "{before}");
     assert_eq!(fleet.tagger.requests().len(), 0);
+    assert_eq!(before["unreferenced_classes"], json!([]));
     let first = fleet.clean(&["tags", "too_small"]).await;
     let after = estimate(json!({})).await;
     assert_eq!((&after["tagger_calls"], &after["within_budget"]), (&json!(0), &json!(null)));

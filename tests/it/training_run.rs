@@ -67,6 +67,29 @@ async fn a_run_leaves_its_curve_its_predictions_and_a_model() {
 }
 
 #[tokio::test]
+async fn a_share_of_the_training_pictures_is_half_of_each_class() {
+    let (service, snapshot) = ready().await;
+    let mut recipe = tiny_recipe(2);
+    recipe["train_fraction"] = json!(0.5);
+    let new = json!({"snapshot_id": snapshot["id"], "seed": 1, "recipe": recipe});
+    let (status, run) = service.post("/training-runs", &new).await;
+    assert_eq!(status, 202, "{run}");
+    let path = format!("/training-runs/{}", run["id"].as_str().unwrap());
+    let worker = service.work();
+    let run = service.ended(&path, PATIENCE).await;
+    assert_eq!(run["status"], "succeeded", "{run}");
+    assert_eq!(run["progress"], json!({"done": 24, "total": 24}));
+    for class in ["class%200", "class%201"] {
+        for (split, pictures) in [("train", 6), ("test", 4)] {
+            let query = format!("limit=200&split={split}&class={class}");
+            let (_, shown) = service.get(&format!("{path}/predictions?{query}")).await;
+            assert_eq!(shown["items"].as_array().unwrap().len(), pictures, "{class} {split}");
+        }
+    }
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn a_run_that_is_stopped_with_its_worker_ends_in_the_same_model() {
     let (service, snapshot) = ready().await;
     let worker = service.work();

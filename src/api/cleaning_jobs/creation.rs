@@ -159,11 +159,10 @@ async fn create(
         return Err(Problem::invalid("dataset_id", "there is no such dataset"));
     }
     if new.tags.is_some() {
-        let classes = cleaning::classes_in_use(&mut *connection, new.dataset).await?;
-        let missing = classes.iter().filter(|class| !class.referenced);
-        let missing: Vec<String> = missing.map(|class| format!("{:?}", class.name)).collect();
+        let missing = cleaning::unreferenced_classes(&mut *connection, new.dataset).await?;
         if !missing.is_empty() {
-            let detail = format!("no reference picture yet for: {}", missing.join(", "));
+            let names: Vec<String> = missing.iter().map(|name| format!("{name:?}")).collect();
+            let detail = format!("no reference picture yet for: {}", names.join(", "));
             return Err(Problem::Conflict("references_missing", detail));
         }
     }

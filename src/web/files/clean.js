@@ -119,7 +119,7 @@ async function estimate() {
     try {
       const answer = await post("/cleaning-jobs/estimate", job);
       text = inWords(answer, job);
-      able &&= answer.images > 0;
+      able &&= answer.images > 0 && answer.unreferenced_classes.length === 0;
     } catch (problem) {
       // Without an estimate a person can still start.
       if (mine === turn) setText(byId("clean-error"), explain(problem));
@@ -131,8 +131,11 @@ async function estimate() {
   byId("clean-start").disabled = !able;
 }
 
-function inWords({ images, tagger_calls: calls, cost_usd: cost, tagger_seconds: seconds, networks, within_budget }, job) {
+function inWords(answer, job) {
+  const { images, tagger_calls: calls, cost_usd: cost, tagger_seconds: seconds, networks, within_budget } = answer;
   if (images === 0) return "The dataset has no picture yet.";
+  const lacking = answer.unreferenced_classes.join(", ");
+  if (lacking) return `Tags are compared with reference pictures, and none is there yet for: ${lacking}.`;
   const words = [`Looks at ${plural(images, "picture")}.`];
   if (job.tags && calls === 0) words.push("All of them have their tags already: nothing to pay.");
   else if (paid(job)) words.push(`${plural(calls, "call")} to Rekognition: $${dollars(cost)}, ${lasting(seconds)}.`);
