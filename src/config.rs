@@ -63,7 +63,7 @@ pub struct Config {
     #[arg(long, env = "SHIPSHAPE_REKOGNITION_RATE", default_value_t = 5.0, value_parser = positive)]
     pub rekognition_rate: f64,
     /// Dollars that one Rekognition call costs.
-    #[arg(long, env = "SHIPSHAPE_REKOGNITION_PRICE", default_value_t = 0.001)]
+    #[arg(long, env = "SHIPSHAPE_REKOGNITION_PRICE", default_value_t = 0.001, value_parser = not_negative)]
     pub rekognition_price: f64,
     /// Weights of the pretrained network for recipes of the family `mobilenet_v4_small`: timm's `model.safetensors` of
     /// `mobilenetv4_conv_small` on this machine [default: downloaded from the hub when the first such run begins].
@@ -102,6 +102,13 @@ fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(rate),
         _ => Err("must be a number above zero".into()),
+    }
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(price) if price >= 0.0 && price.is_finite() => Ok(price),
+        _ => Err("must be a number, zero or above".into()),
     }
 }
 

@@ -25,8 +25,7 @@ pub struct Estimate {
     pub networks: usize,
     /// Whether the budget is enough; null without one.
     pub within_budget: Option<bool>,
-    /// Classes with images and without a reference: the job would be refused, since there is nothing to compare their
-    /// tags with.
+    /// Where tags are to be compared, the classes with images and without a reference: the job would be refused.
     pub unreferenced_classes: Vec<String>,
 }
 

@@ -160,17 +160,10 @@ impl<'a> Labeller<'a> {
     ) -> Result<(TaggerCallId, Labels), Unlabelled> {
         let (mut pauses, mut form) = (PAUSES.iter(), Form::Stored);
         loop {
-            self.slot().await?;
-            let (name, price) = (self.tagger.name(), self.terms.price_usd);
-            let Some(call) = ledger::open(self.pool, self.job, sha256, name, price).await? else {
-                return Err(Halt::Budget.into());
-            };
-            metrics::counter!("tagger_calls_total", "tagger" => name).increment(1);
-            let error = match self.tagger.labels(bytes, form).await {
-                Ok(labels) => return Ok((call, labels)),
+            let error = match self.ask(sha256, bytes, form).await? {
+                Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            ledger::close(self.pool, call, outcome(&error)).await?;
             match (error, pauses.next()) {
                 // Another call: it waits for its turn and is paid for.
                 (TagError::Unreadable, _) => form = Form::Reencoded,
@@ -185,10 +178,37 @@ impl<'a> Labeller<'a> {
                     return Err(Halt::NoWeights(code, message).into());
                 }
                 (TagError::Refused { message }, _) => return Err(Halt::Refused(message).into()),
-                (TagError::Unavailable(_), Some(pause)) => self.wait(*pause).await?,
-                (error @ TagError::Unavailable(_), None) => {
+                (TagError::Unanswered(_) | TagError::Unavailable(_), Some(pause)) => {
+                    self.wait(*pause).await?;
+                }
+                (error @ (TagError::Unanswered(_) | TagError::Unavailable(_)), None) => {
                     return Err(anyhow::Error::new(error).into());
                 }
+            }
+        }
+    }
+
+    /// Makes one call, charged and written down before; a picture that cannot travel makes none.
+    async fn ask(
+        &self,
+        sha256: Sha256,
+        bytes: &[u8],
+        form: Form,
+    ) -> Result<Result<(TaggerCallId, Labels), TagError>, Halt> {
+        let picture = match self.tagger.prepare(bytes.to_vec(), form).await {
+            Ok(picture) => picture,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.slot().await?;
+        let (name, price) = (self.tagger.name(), self.terms.price_usd);
+        let opened = ledger::open(self.pool, self.job, sha256, name, price).await?;
+        let call = opened.ok_or(Halt::Budget)?;
+        metrics::counter!("tagger_calls_total", "tagger" => name).increment(1);
+        match self.tagger.labels(picture).await {
+            Ok(labels) => Ok(Ok((call, labels))),
+            Err(error) => {
+                ledger::close(self.pool, call, outcome(&error)).await?;
+                Ok(Err(error))
             }
         }
     }
@@ -221,6 +241,7 @@ fn outcome(error: &TagError) -> CallOutcome {
     match error {
         TagError::Unreadable | TagError::Unscannable { .. } => CallOutcome::Unreadable,
         TagError::Throttled => CallOutcome::Throttled,
+        TagError::Unanswered(_) => CallOutcome::Unanswered,
         _ => CallOutcome::Failed,
     }
 }

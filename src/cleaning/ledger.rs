@@ -7,20 +7,25 @@ use utoipa::ToSchema;
 
 use crate::db::{CleaningJobId, Sha256, TaggerCallId};
 
-/// What came of a tagger call.
+/// What came of a tagger call. `open`: it is under way, or what made it ended before its answer was recorded. `answered`: it
+/// gave labels, which are kept. `unanswered`: no answer came in time, or none that can be read. `unreadable`: the tagger
+/// cannot read the picture in this form. `throttled`: the tagger wants fewer calls. `failed`: the tagger was not reached,
+/// or refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "call_outcome", rename_all = "snake_case")]
 pub enum CallOutcome {
-    /// It is under way, or its worker died before the answer was recorded: it may have been paid for.
+    /// It may have been paid for, and is charged.
     Open,
-    /// It gave labels, which are kept.
+    /// It is charged.
     Answered,
-    /// The tagger cannot read the picture in this form.
+    /// It may have been paid for, and is charged.
+    Unanswered,
+    /// It costs nothing.
     Unreadable,
-    /// The tagger wants fewer calls.
+    /// It costs nothing.
     Throttled,
-    /// The tagger was not there, or refused: a missing right, missing weights.
+    /// It costs nothing.
     Failed,
 }
 
@@ -35,9 +40,9 @@ pub struct TaggerCall {
     pub tagger: String,
     /// What came of it.
     pub outcome: CallOutcome,
-    /// What it counts for in the job's cost, in dollars: its price while it is open and when it was answered.
+    /// What it counts for in the job's cost, in dollars: its price where it was paid for or may have been.
     pub cost_usd: f64,
-    /// When it was made.
+    /// When it was charged, right before it was made.
     pub created_at: DateTime<Utc>,
     /// When it ended; null while it is open.
     pub ended_at: Option<DateTime<Utc>>,
@@ -46,7 +51,7 @@ pub struct TaggerCall {
 /// Which calls to list.
 #[derive(Debug, Default)]
 pub struct CallFilter {
-    /// Calls of which this came.
+    /// Only calls with this outcome.
     pub outcome: Option<CallOutcome>,
     /// Behind this one.
     pub after: Option<TaggerCallId>,
@@ -63,7 +68,8 @@ pub async fn calls(
         TaggerCall,
         r#"select id as "id: TaggerCallId", sha256 as "sha256: Sha256", tagger,
                outcome as "outcome: CallOutcome",
-               case when outcome in ('open', 'answered') then price_usd else 0 end as "cost_usd!",
+               case when outcome in ('open', 'answered', 'unanswered') then price_usd else 0
+               end as "cost_usd!",
                created_at, ended_at
            from tagger_calls
            where job_id = $1 and ($2::call_outcome is null or outcome = $2)
@@ -86,13 +92,13 @@ pub(super) async fn open(
     tagger: &str,
     price_usd: f64,
 ) -> sqlx::Result<Option<TaggerCallId>> {
-    // The cost is a product, not a sum, so that it does not drift; the billionth forgives its rounding.
+    // Rounded to the billionth, so that the sum does not drift.
     query_scalar!(
         r#"with charged as (
                update cleaning_jobs
-               set tagger_calls = tagger_calls + 1, cost_usd = (tagger_calls + 1) * $4::float8
-               where id = $1
-                 and (budget_usd is null or (tagger_calls + 1) * $4::float8 <= budget_usd + 1e-9)
+               set tagger_calls = tagger_calls + 1,
+                   cost_usd = round((cost_usd + $4::float8)::numeric, 9)
+               where id = $1 and (budget_usd is null or cost_usd + $4::float8 <= budget_usd + 1e-9)
                returning id
            )
            insert into tagger_calls (job_id, sha256, tagger, price_usd)
@@ -107,7 +113,7 @@ pub(super) async fn open(
     .await
 }
 
-/// Records what came of an open call; unless it was answered, the job gets its price back.
+/// Records what came of an open call; the job gets its price back where it was surely not paid for.
 pub(super) async fn close(
     executor: impl PgExecutor<'_>,
     call: TaggerCallId,
@@ -119,9 +125,10 @@ pub(super) async fn close(
              where id = $1 and outcome = 'open' returning job_id, price_usd
          )
          update cleaning_jobs job
-         set tagger_calls = tagger_calls - 1, cost_usd = (tagger_calls - 1) * price_usd
+         set tagger_calls = tagger_calls - 1,
+             cost_usd = round((cost_usd - price_usd)::numeric, 9)
          from closed
-         where job.id = closed.job_id and $2 <> 'answered'::call_outcome",
+         where job.id = closed.job_id and $2 not in ('answered', 'unanswered')",
         call as TaggerCallId,
         outcome as CallOutcome,
     )

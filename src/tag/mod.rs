@@ -116,12 +116,20 @@ impl Tagger {
         }
     }
 
-    /// The labels of the picture in `bytes`, by one call.
-    pub async fn labels(&self, bytes: &[u8], form: Form) -> Result<Labels, TagError> {
+    /// The picture in `bytes` as it travels to the tagger, without a call.
+    pub async fn prepare(&self, bytes: Vec<u8>, form: Form) -> Result<Prepared, TagError> {
         match self {
-            Self::Rekognition(rekognition) => rekognition.detect(bytes, form).await,
-            Self::Local(local) => local.labels(bytes).await,
-            Self::ZeroShot(zero_shot) => zero_shot.labels(bytes).await,
+            Self::Rekognition(rekognition) => rekognition.prepare(bytes, form).await,
+            Self::Local(_) | Self::ZeroShot(_) => Ok(Prepared { bytes, form }),
+        }
+    }
+
+    /// The labels of a picture, by one call.
+    pub async fn labels(&self, picture: Prepared) -> Result<Labels, TagError> {
+        match self {
+            Self::Rekognition(rekognition) => rekognition.detect(picture).await,
+            Self::Local(local) => local.labels(&picture.bytes).await,
+            Self::ZeroShot(zero_shot) => zero_shot.labels(&picture.bytes).await,
         }
     }
 
@@ -142,6 +150,13 @@ pub enum Form {
     Stored,
     /// Encoded anew.
     Reencoded,
+}
+
+/// A picture as it travels to a tagger.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    bytes: Vec<u8>,
+    form: Form,
 }
 
 /// Why a tagger gave no labels, by what the caller can do about it.
@@ -183,6 +198,9 @@ pub enum TagError {
         /// The tagger's words.
         message: String,
     },
+    /// No answer came in time, or none that can be read: the call may have been paid for. Try again later.
+    #[error("the tagger did not answer: {0}")]
+    Unanswered(String),
     /// The tagger failed or was not reached: try again later.
     #[error("the tagger is not available: {0}")]
     Unavailable(String),

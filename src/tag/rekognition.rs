@@ -13,7 +13,7 @@ use aws_sdk_rekognition::operation::detect_labels::{DetectLabelsError, DetectLab
 use aws_sdk_rekognition::primitives::Blob;
 use aws_sdk_rekognition::types;
 
-use super::{Form, Label, Labels, TagError, generous, unscannable};
+use super::{Form, Label, Labels, Prepared, TagError, generous, unscannable};
 use crate::picture::{self, Format};
 
 /// What is asked for: well under the service's own 55, because specific names ("Cruiser") stand beside that cut. All
@@ -76,26 +76,29 @@ impl Rekognition {
         Self { client: Client::from_conf(config.build()) }
     }
 
-    /// The labels of the picture in `bytes`.
+    /// The picture in `bytes` as it travels.
     ///
     /// JPEG and PNG within the service's bounds travel as they are; others, and all in [`Form::Reencoded`], are encoded
-    /// anew as JPEG. Bytes that the service refuses as they are end [`TagError::Unreadable`].
-    pub async fn detect(&self, bytes: &[u8], form: Form) -> Result<Labels, TagError> {
-        if !fits(bytes)? || form == Form::Reencoded {
-            return self.call(reencoded(bytes.to_vec()).await?).await;
+    /// anew as JPEG.
+    pub(super) async fn prepare(&self, bytes: Vec<u8>, form: Form) -> Result<Prepared, TagError> {
+        if !fits(&bytes)? || form == Form::Reencoded {
+            return Ok(Prepared { bytes: reencoded(bytes).await?, form: Form::Reencoded });
         }
-        let answer = self.call(bytes.to_vec()).await;
-        answer.map_err(|error| match error {
-            TagError::Unscannable { .. } => TagError::Unreadable,
-            error => error,
-        })
+        Ok(Prepared { bytes, form })
     }
 
-    async fn call(&self, bytes: Vec<u8>) -> Result<Labels, TagError> {
-        let image = types::Image::builder().bytes(Blob::new(bytes)).build();
+    /// The labels of a picture, by one call. Bytes that the service refuses as they are stored end
+    /// [`TagError::Unreadable`].
+    pub(super) async fn detect(&self, picture: Prepared) -> Result<Labels, TagError> {
+        let image = types::Image::builder().bytes(Blob::new(picture.bytes)).build();
         let request = self.client.detect_labels().image(image);
         let request = request.max_labels(MAX_LABELS).min_confidence(MIN_CONFIDENCE);
-        request.send().await.map(answer).map_err(|error| reading(&error))
+        match request.send().await.map_err(|error| reading(&error)) {
+            Err(TagError::Unscannable { .. }) if picture.form == Form::Stored => {
+                Err(TagError::Unreadable)
+            }
+            answered => answered.map(answer),
+        }
     }
 }
 
@@ -155,7 +158,7 @@ fn reading(error: &SdkError<DetectLabelsError>) -> TagError {
     }
 }
 
-/// No code: the service was not reached, or there are no credentials to reach it with.
+/// No code: the service was not reached, or gave no answer that can be read, or there are no credentials to reach it with.
 fn unreached(error: &SdkError<DetectLabelsError>, status: u16) -> TagError {
     let chain = DisplayErrorContext(error).to_string();
     if status == 0 && (chain.contains("Credentials") || chain.contains("credential")) {
@@ -167,7 +170,12 @@ fn unreached(error: &SdkError<DetectLabelsError>, status: u16) -> TagError {
         reason = format!("{reason}: {inner}");
         cause = inner.source();
     }
-    TagError::Unavailable(reason)
+    match error {
+        // The service may have done its work.
+        SdkError::TimeoutError(_) => TagError::Unanswered(reason),
+        _ if status == 200 => TagError::Unanswered(reason),
+        _ => TagError::Unavailable(reason),
+    }
 }
 
 /// Whether the service takes these bytes as they are.

@@ -369,14 +369,14 @@ async function triesAnotherRule(page) {
   await page.click("#replay summary");
   const words = page.locator("#replay-words");
   const own = job.by_check.tags.flagged.toLocaleString("en");
-  await words.filter({ hasText: `It would flag ${own}; this cleaning flagged ${own}.` }).waitFor();
+  await words.filter({ hasText: `it would flag ${own}; this cleaning flagged ${own}.` }).waitFor();
   await page.selectOption("#replay-rule", "specific");
   await page.fill("#replay-k", "1");
   await page.fill("#replay-threshold", "1");
   const headers = { "content-type": "application/json" };
   const body = JSON.stringify({ rule: "specific", k: 1, threshold: 1 });
   const wanted = await json(`/cleaning-jobs/${job.id}/replay`, { method: "POST", headers, body });
-  await words.filter({ hasText: `It would flag ${wanted.counts.flagged.toLocaleString("en")};` }).waitFor();
+  await words.filter({ hasText: `it would flag ${wanted.counts.flagged.toLocaleString("en")};` }).waitFor();
   await shoot(page, "replay", "#audit");
   assert.ok(wanted.newly_flagged > 0, "the strictest rule flags no picture more");
   await page.click('[aria-label="Look at what would be newly flagged"]');

@@ -221,8 +221,10 @@ async fn an_upload_that_fails_leaves_no_parts() {
     let whole = Bytes::from(vec![7; 33 * 1024 * 1024]);
     server.fail("part", &[Fault::Internal]);
     blobs.put(&key, whole.clone()).await.unwrap();
-    server.fail("part", &[Fault::Denied]);
+    // One part is refused while another one is on its way.
+    server.fail("part", &[Fault::Denied, Fault::Late(Duration::from_millis(300))]);
     let error = blobs.put(&key, whole).await.unwrap_err();
     assert!(format!("{error:#}").contains("AccessDenied"), "{error:#}");
+    tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!((server.unfinished_uploads(), server.count("abort")), (0, 1));
 }

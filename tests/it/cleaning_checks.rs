@@ -5,6 +5,7 @@ use shipshape::picture::{RgbImage, encode_jpeg};
 
 use crate::cleaning_job::MOVES;
 use crate::support::fleet::{Fleet, PATIENCE, Vessel, drawing, fleet};
+use crate::support::service::service;
 
 fn flat(width: u32, height: u32, level: u8) -> Vec<u8> {
     encode_jpeg(&RgbImage::from_pixel(width, height, image::Rgb([level; 3])), 90)
@@ -23,6 +24,21 @@ fn of<'a>(verdicts: &'a [Value], vessel: Vessel, check: &str) -> &'a Value {
     let is =
         |verdict: &&Value| verdict["image_id"] == json!(vessel.id) && verdict["check"] == check;
     verdicts.iter().find(is).unwrap()
+}
+
+#[tokio::test]
+async fn every_check_is_listed_with_its_threshold_and_has_its_place_on_the_page() {
+    let service = service(&[]).await;
+    let (status, listed) = service.get("/checks").await;
+    assert_eq!(status, 200, "{listed}");
+    let page = include_str!("../../src/web/files/checks.js");
+    let checks = listed["items"].as_array().unwrap();
+    for check in checks {
+        let place = format!("[{}, ", check["name"]);
+        assert_eq!(page.matches(&place).count(), 1, "{check}");
+    }
+    let blurry = checks.iter().find(|check| check["name"] == "blurry").unwrap();
+    assert_eq!((&blurry["about"], &blurry["threshold"]), (&json!("out of focus"), &json!(0.29)));
 }
 
 #[tokio::test]

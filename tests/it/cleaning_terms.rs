@@ -4,7 +4,9 @@ use serde_json::json;
 use shipshape::cleaning::learning::NETWORKS;
 
 use crate::cleaning_job::MOVES;
+use crate::support::eventually;
 use crate::support::fleet::{PATIENCE, drawing, fleet, path};
+use crate::support::rekognition::{SILENCE, failure, labelled};
 
 #[tokio::test]
 async fn a_broad_tag_is_not_enough_for_the_specific_rule_and_a_replay_costs_nothing() {
@@ -116,4 +118,37 @@ async fn a_budget_ends_the_job_and_a_larger_one_goes_on() {
     let job = fleet.service.ended(&path, PATIENCE).await;
     assert_eq!((&job["status"], &job["counts"]["passed"]), (&json!("succeeded"), &json!(6)));
     assert_eq!(fleet.tagger.requests().len(), 7);
+}
+
+#[tokio::test]
+async fn a_call_whose_answer_cannot_be_read_is_charged_and_a_refused_picture_is_not() {
+    let _moves = MOVES.read().await;
+    let fleet = fleet().await;
+    fleet.ships(1, 2).await;
+    // The reference, whose first answer is garbled; then a picture that is refused as it is and encoded anew.
+    let refused = failure(400, "InvalidImageFormatException", "no");
+    let water = || labelled("3.0", &["Water"]);
+    fleet.tagger.script([(200, json!("no labels")), water(), refused.clone(), refused, water()]);
+    let job = fleet.clean(&["tags"]).await;
+    assert_eq!(job["counts"], json!({"passed": 1, "flagged": 0, "unscannable": 1}));
+    assert_eq!((&job["tagger_calls"], &job["cost_usd"]), (&json!(3), &json!(0.003)));
+    let wanted = json!({"answered": 2, "unanswered": 1, "unreadable": 2});
+    assert_eq!(fleet.ledger(&job).await, wanted);
+}
+
+#[tokio::test]
+async fn a_call_that_a_cancel_cuts_short_stays_charged_and_is_made_again() {
+    let _moves = MOVES.read().await;
+    let fleet = fleet().await;
+    fleet.ships(1, 1).await;
+    fleet.tagger.script([labelled("3.0", &["Water"]), SILENCE]);
+    let path = fleet.start(&["tags"], json!({})).await;
+    let asked = async || fleet.tagger.requests().len() == 2;
+    eventually("the picture is asked about", PATIENCE, asked).await;
+    fleet.service.post(&format!("{path}/cancel"), &json!({})).await;
+    let (status, _) = fleet.service.post(&format!("{path}/retry"), &json!({})).await;
+    assert_eq!(status, 202);
+    let job = fleet.service.ended(&path, PATIENCE).await;
+    assert_eq!((&job["status"], &job["tagger_calls"]), (&json!("succeeded"), &json!(3)));
+    assert_eq!(fleet.ledger(&job).await, json!({"answered": 2, "open": 1}));
 }

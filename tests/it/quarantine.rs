@@ -50,16 +50,16 @@ async fn worker_entry() {
     };
     // Each move holds a connection while it waits for the others.
     let app = app(&flags, IMAGES + 10, blobs).await;
-    let mut lease = Duration::from_millis(1500);
+    let (mut lease, mut heartbeat) = (Duration::from_millis(1500), Duration::from_millis(300));
     if let Some(point) = abort_at {
         fail::cfg_callback(point, wait_for_all_then_abort).unwrap();
         // A move that waits for the others holds its task's row: a heartbeat would wait for it.
-        lease = PATIENCE;
+        (lease, heartbeat) = (PATIENCE, PATIENCE);
     }
     let settings = Settings {
         lanes: vec![(Lane::Tag, 4), (Lane::Cpu, IMAGES)],
         lease,
-        heartbeat: lease / 5,
+        heartbeat,
         sweep: Duration::from_millis(200),
         poll: Duration::from_millis(200),
         backoff: Duration::from_millis(50),

@@ -6,7 +6,7 @@ use aws_sdk_rekognition::config::{Credentials, Region};
 use image::{DynamicImage, ImageFormat, RgbImage};
 use serde_json::json;
 use shipshape::picture;
-use shipshape::tag::{Form, Rekognition, TagError, Tagger};
+use shipshape::tag::{Form, Labels, Rekognition, TagError, Tagger};
 
 use crate::support::rekognition::{Answer, RekognitionStandIn, failure};
 
@@ -18,6 +18,10 @@ async fn tagger(endpoint: &str) -> Tagger {
         .load()
         .await;
     Tagger::Rekognition(Rekognition::with_config(&config, Some(endpoint.to_owned())))
+}
+
+async fn labels(tagger: &Tagger, bytes: &[u8], form: Form) -> Result<Labels, TagError> {
+    tagger.labels(tagger.prepare(bytes.to_vec(), form).await?).await
 }
 
 fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
@@ -45,7 +49,7 @@ fn boat() -> Answer {
 async fn an_answer_becomes_labels_in_the_fixed_order() {
     let server = RekognitionStandIn::start([boat()]).await;
     let bytes = picture(100, 90, ImageFormat::Jpeg);
-    let labels = tagger(&server.endpoint).await.labels(&bytes, Form::Stored).await.unwrap();
+    let labels = labels(&tagger(&server.endpoint).await, &bytes, Form::Stored).await.unwrap();
     assert_eq!(labels.model_version, "3.0");
     let names: Vec<&str> = labels.labels.iter().map(|label| label.name.as_str()).collect();
     assert_eq!(names, ["Boat", "Vehicle", "Water"]);
@@ -65,7 +69,8 @@ async fn without_credentials_the_error_says_so() {
         .region(Region::from_static("us-east-1"))
         .build();
     let tagger = Rekognition::with_config(&config, Some(server.endpoint.clone()));
-    let answer = tagger.detect(&picture(100, 90, ImageFormat::Png), Form::Stored).await;
+    let bytes = picture(100, 90, ImageFormat::Png);
+    let answer = labels(&Tagger::Rekognition(tagger), &bytes, Form::Stored).await;
     assert_eq!(answer, Err(TagError::NoCredentials));
     assert_eq!(server.requests().len(), 0);
 }
@@ -104,7 +109,8 @@ async fn each_error_says_what_can_be_done() {
     let bytes = picture(100, 90, ImageFormat::Png);
     for (answer, expected) in cases {
         let server = RekognitionStandIn::start([answer]).await;
-        let error = tagger(&server.endpoint).await.labels(&bytes, Form::Stored).await.unwrap_err();
+        let error =
+            labels(&tagger(&server.endpoint).await, &bytes, Form::Stored).await.unwrap_err();
         assert_eq!(error, expected);
         assert_eq!(server.requests().len(), 1, "pacing is decided outside: {expected:?}");
     }
@@ -116,11 +122,23 @@ async fn an_unreachable_tagger_is_unavailable() {
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let bytes = picture(100, 90, ImageFormat::Png);
-    let error = tagger(&endpoint).await.labels(&bytes, Form::Stored).await.unwrap_err();
+    let error = labels(&tagger(&endpoint).await, &bytes, Form::Stored).await.unwrap_err();
     assert!(matches!(error, TagError::Unavailable(_)), "{error:?}");
     let server = RekognitionStandIn::start([(502, json!("bad gateway"))]).await;
-    let error = tagger(&server.endpoint).await.labels(&bytes, Form::Stored).await.unwrap_err();
+    let error = labels(&tagger(&server.endpoint).await, &bytes, Form::Stored).await.unwrap_err();
     assert!(matches!(error, TagError::Unavailable(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_or_cannot_be_read_may_have_been_paid_for() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = format!("http://{}", listener.local_addr().unwrap());
+    let garbled = RekognitionStandIn::start([(200, json!("no labels"))]).await;
+    let bytes = picture(100, 90, ImageFormat::Png);
+    for endpoint in [&silent, &garbled.endpoint] {
+        let error = labels(&tagger(endpoint).await, &bytes, Form::Stored).await.unwrap_err();
+        assert!(matches!(error, TagError::Unanswered(_)), "{error:?}");
+    }
 }
 
 #[tokio::test]
@@ -128,9 +146,9 @@ async fn a_refused_picture_may_go_once_more_encoded_anew() {
     for code in ["InvalidImageFormatException", "ImageTooLargeException"] {
         let server = RekognitionStandIn::start([failure(400, code, "no"), boat()]).await;
         let (tagger, bytes) = (tagger(&server.endpoint).await, picture(100, 90, ImageFormat::Png));
-        let refused = tagger.labels(&bytes, Form::Stored).await;
+        let refused = labels(&tagger, &bytes, Form::Stored).await;
         assert_eq!(refused.unwrap_err(), TagError::Unreadable);
-        tagger.labels(&bytes, Form::Reencoded).await.unwrap();
+        labels(&tagger, &bytes, Form::Reencoded).await.unwrap();
         let sent = server.pictures();
         assert_eq!(sent[0], bytes);
         assert!(sent[1].starts_with(&[0xff, 0xd8]));
@@ -138,7 +156,7 @@ async fn a_refused_picture_may_go_once_more_encoded_anew() {
     let refusal = failure(400, "InvalidImageFormatException", "no");
     let server = RekognitionStandIn::start([refusal]).await;
     let bytes = picture(100, 90, ImageFormat::Png);
-    let error = tagger(&server.endpoint).await.labels(&bytes, Form::Reencoded).await.unwrap_err();
+    let error = labels(&tagger(&server.endpoint).await, &bytes, Form::Reencoded).await.unwrap_err();
     assert_eq!(error, TagError::Unscannable { code: "invalid_image_format" });
 }
 
@@ -151,7 +169,7 @@ async fn other_formats_and_sizes_are_encoded_as_jpeg() {
     ];
     for (bytes, size) in cases {
         let server = RekognitionStandIn::start([boat()]).await;
-        tagger(&server.endpoint).await.labels(&bytes, Form::Stored).await.unwrap();
+        labels(&tagger(&server.endpoint).await, &bytes, Form::Stored).await.unwrap();
         let sent = picture::header(&server.pictures()[0], &picture::Limits::default()).unwrap();
         assert_eq!(sent.format, picture::Format::Jpeg);
         assert_eq!((sent.width, sent.height), size);
@@ -167,7 +185,8 @@ async fn what_cannot_be_scanned_is_not_sent() {
     ];
     for (bytes, code) in cases {
         let server = RekognitionStandIn::start([]).await;
-        let error = tagger(&server.endpoint).await.labels(&bytes, Form::Stored).await.unwrap_err();
+        let error =
+            labels(&tagger(&server.endpoint).await, &bytes, Form::Stored).await.unwrap_err();
         assert_eq!(error, TagError::Unscannable { code });
         assert!(server.requests().is_empty());
     }

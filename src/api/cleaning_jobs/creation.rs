@@ -44,7 +44,7 @@ struct NewCleaningJob {
     #[serde(default)]
     #[garde(skip)]
     thresholds: BTreeMap<String, f64>,
-    /// Which one of duplicates is kept, `largest` when left out; where they are of several classes, all are flagged.
+    /// Which one of near-duplicates is kept, `largest` when left out; where they are of several classes, all are flagged.
     #[serde(default)]
     #[garde(skip)]
     #[schema(inline)]

@@ -24,7 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct CallQuery {
-    /// Calls of which this came.
+    /// Only calls with this outcome.
     #[garde(skip)]
     outcome: Option<CallOutcome>,
     /// Rows in a page.
@@ -39,7 +39,7 @@ struct CallQuery {
 }
 
 /// The ledger of the job: each tagger call, what came of it and what it cost, newest first. The costs add up to the
-/// job's `cost_usd`.
+/// job's `cost_usd`, but for jobs of versions before there was a ledger, which have no calls in it.
 #[utoipa::path(
     get, path = "/cleaning-jobs/{id}/tagger-calls", tag = "cleaning jobs",
     operation_id = "list_tagger_calls",

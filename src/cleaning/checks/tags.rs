@@ -20,7 +20,7 @@ impl Check for Tags {
     }
 
     fn about(&self) -> &'static str {
-        "shares no tag with the references of its class"
+        "shares no tag, or too little, with the references of its class"
     }
 
     fn judge<'a>(&'a self, scene: &'a Scene<'a>) -> BoxFuture<'a, Result<Finding, Halt>> {

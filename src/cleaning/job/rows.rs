@@ -43,7 +43,7 @@ pub struct CleaningJob {
     pub counts: Outcomes,
     /// Verdicts of each check.
     pub by_check: BTreeMap<String, Outcomes>,
-    /// Calls that the tagger answered for this job; labels that were stored cost none.
+    /// Tagger calls of this job that were paid for or may have been; labels that were stored cost none.
     pub tagger_calls: i32,
     /// What those calls cost, in dollars.
     pub cost_usd: f64,

@@ -120,7 +120,8 @@ fn round_preserving_sum(values: &[f64], sum: usize) -> Vec<usize> {
     rounded
 }
 
-/// The mean probability of each class over the pictures with its label; more than any for a class without pictures.
+/// The mean probability of each class over the pictures with its label, but so much that nothing is sure of what is
+/// never probable; more than any for a class without pictures.
 fn thresholds(labels: &[u32], probabilities: &[f32], classes: usize) -> Vec<f64> {
     let mut sums = vec![(0.0, 0_usize); classes];
     for (&label, row) in labels.iter().zip(probabilities.chunks_exact(classes)) {
@@ -128,6 +129,7 @@ fn thresholds(labels: &[u32], probabilities: &[f32], classes: usize) -> Vec<f64>
         *sum = (sum.0 + f64::from(row[label as usize]), sum.1 + 1);
     }
     let mean = |(sum, count)| if count == 0 { 2.0 } else { sum / count as f64 };
+    let mean = |sum| f64::max(mean(sum), 2.0 * ROUNDING);
     sums.into_iter().map(mean).collect()
 }
 

@@ -9,8 +9,6 @@ import * as thresholds from "./thresholds.js";
 
 /** Checks that every dataset can do with; `tags` joins them where each class has a reference. */
 const USUAL = ["undecodable", "too_small", "exact_duplicate", "near_duplicate"];
-/** Checks that keep one picture of several. */
-const DUPLICATES = ["exact_duplicate", "near_duplicate"];
 /** Milliseconds without a change before the estimate is asked for. */
 const CALM = 250;
 
@@ -71,7 +69,7 @@ function subject() {
 function request() {
   const checks = [...boxes].filter(([, box]) => box.checked).map(([check]) => check);
   const job = { dataset_id: shared.current, checks, dry_run: byId("clean-dry").checked };
-  if (checks.some((check) => DUPLICATES.includes(check))) job.keeper = byId("clean-keeper").value;
+  if (checks.includes("near_duplicate")) job.keeper = byId("clean-keeper").value;
   job.thresholds = thresholds.given(checks);
   if (!checks.includes("tags")) return job;
   job.tags = { tagger: byId("clean-tagger").value, rule: byId("clean-rule").value, k: byId("clean-k").valueAsNumber };

@@ -54,14 +54,16 @@ async function show() {
   try {
     const found = await post(`/cleaning-jobs/${job.id}/replay`, settings);
     if (mine !== turn) return;
-    const before = job.by_check.tags?.flagged ?? 0;
-    setText(byId("replay-words"), `It would flag ${count(found.counts.flagged)}; this cleaning flagged ${count(before)}.`);
-    const changed = (outcome, was) => found.images.filter((one) => one.outcome === outcome && one.before === was);
+    // Of the pictures that are judged now; the cleaning's own count is of those of then.
+    const before = found.counts.flagged - found.newly_flagged + found.no_longer_flagged;
+    const text = `Of the pictures here now it would flag ${count(found.counts.flagged)}; this cleaning flagged ${count(before)}.`;
+    setText(byId("replay-words"), text);
     const kinds = [
-      ["newly flagged", changed("flagged", "passed")],
-      ["no longer flagged", changed("passed", "flagged")],
+      ["newly flagged", found.newly_flagged, (one) => one.outcome === "flagged" && one.before !== "flagged"],
+      ["no longer flagged", found.no_longer_flagged, (one) => one.outcome !== "flagged"],
     ];
-    byId("replay-list").replaceChildren(...kinds.filter(([, ones]) => ones.length > 0).map(line));
+    const lines = kinds.filter(([, all]) => all > 0);
+    byId("replay-list").replaceChildren(...lines.map(([words, all, is]) => line(words, all, found.images.filter(is))));
   } catch (problem) {
     if (mine !== turn) return;
     byId("replay-list").replaceChildren();
@@ -69,11 +71,12 @@ async function show() {
   }
 }
 
-function line([words, ones]) {
+function line(words, all, ones) {
   const entries = async () => ones.map(({ image_id, reason }) => ({ id: image_id, note: `It would be: ${reason}` }));
-  const about = `${plural(ones.length, "picture")} that another tag rule would call ${words}; nothing has changed yet.`;
+  const some = ones.length < all ? ` of ${count(all)}` : "";
+  const about = `${plural(ones.length, "picture")}${some} that another tag rule would call ${words}; nothing has changed yet.`;
   const button = el("button", { type: "button", className: "small" }, "Look");
   button.setAttribute("aria-label", `Look at what would be ${words}`);
   button.addEventListener("click", () => tell("look", { title: `Tags: ${words}`, about, check: "tags", entries }));
-  return el("li", {}, el("span", { className: "about" }, words), el("b", {}, String(ones.length)), button);
+  return el("li", {}, el("span", { className: "about" }, words), el("b", {}, count(all)), button);
 }

@@ -2,19 +2,27 @@
 
 import { get } from "./api.js";
 import { spaced } from "./checks.js";
-import { byId, capital, el } from "./dom.js";
+import { byId, capital, el, say } from "./dom.js";
 
 const fields = new Map();
+/** The question for them, while it is open. */
+let asked = null;
 
 /** Asks once, when a person first looks. */
 export function mount() {
-  byId("clean-thresholds").addEventListener("toggle", async () => {
-    if (fields.size > 0) return;
-    const { items } = await get("/checks");
-    for (const { name, threshold } of items) if (threshold !== null) fields.set(name, row(name, threshold));
-    byId("threshold-list").replaceChildren(...[...fields.values()].map(({ node }) => node));
-    show(shown);
+  byId("clean-thresholds").addEventListener("toggle", () => {
+    if (fields.size > 0 || asked) return;
+    asked = load()
+      .catch((problem) => say(problem.message, { failed: true }))
+      .finally(() => (asked = null));
   });
+}
+
+async function load() {
+  const { items } = await get("/checks");
+  for (const { name, threshold } of items) if (threshold !== null) fields.set(name, row(name, threshold));
+  byId("threshold-list").replaceChildren(...[...fields.values()].map(({ node }) => node));
+  show(shown);
 }
 
 function row(name, usual) {

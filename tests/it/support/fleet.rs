@@ -1,5 +1,6 @@
 //! A dataset of drawn pictures with a running service, worker and tagger: what cleaning is tested on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -205,6 +206,20 @@ impl Fleet {
             self.state(vessel).await.0 == state && self.places(vessel).await == (!aside, aside)
         })
         .await;
+    }
+
+    /// The tagger calls of a job by outcome; their costs are the job's.
+    pub(crate) async fn ledger(&self, job: &Value) -> Value {
+        let (status, page) =
+            self.service.get(&format!("{}/tagger-calls?limit=200", path(job))).await;
+        assert_eq!(status, 200, "{page}");
+        let (mut outcomes, mut cost) = (BTreeMap::<&str, usize>::new(), 0.0);
+        for call in page["items"].as_array().unwrap() {
+            *outcomes.entry(call["outcome"].as_str().unwrap()).or_default() += 1;
+            cost += call["cost_usd"].as_f64().unwrap();
+        }
+        assert!((cost - job["cost_usd"].as_f64().unwrap()).abs() < 1e-9, "{cost} dollars of {job}");
+        json!(outcomes)
     }
 
     /// The verdicts of a job.

@@ -13,6 +13,9 @@ use shipshape::db::Sha256;
 /// A status and a JSON body.
 pub(crate) type Answer = (u16, Value);
 
+/// An answer that never comes.
+pub(crate) const SILENCE: Answer = (0, Value::Null);
+
 #[derive(Default)]
 struct Script {
     answers: VecDeque<Answer>,
@@ -90,13 +93,18 @@ async fn answer(
     assert_eq!(headers["x-amz-target"], "RekognitionService.DetectLabels");
     assert_eq!(headers["content-type"], "application/x-amz-json-1.1");
     assert!(headers["authorization"].to_str().unwrap().contains("/rekognition/aws4_request"));
-    let mut script = script.lock().unwrap();
     let request: Value = serde_json::from_str(&body).unwrap();
     let picture = BASE64_STANDARD.decode(request["Image"]["Bytes"].as_str().unwrap()).unwrap();
-    let known = script.known.get(&Sha256::of(&picture)).cloned();
-    script.requests.push(request);
-    let scripted = script.answers.pop_front();
-    let (status, body) = scripted.or(known).expect("one answer for each request");
-    let status = StatusCode::from_u16(status).unwrap();
-    (status, [("content-type", "application/x-amz-json-1.1")], body.to_string())
+    let given = {
+        let mut script = script.lock().unwrap();
+        let known = script.known.get(&Sha256::of(&picture)).cloned();
+        script.requests.push(request);
+        let scripted = script.answers.pop_front();
+        scripted.or(known).expect("one answer for each request")
+    };
+    if given == SILENCE {
+        std::future::pending::<()>().await;
+    }
+    let status = StatusCode::from_u16(given.0).unwrap();
+    (status, [("content-type", "application/x-amz-json-1.1")], given.1.to_string())
 }

@@ -30,6 +30,8 @@ pub(crate) enum Fault {
     ErrorIn200,
     /// No answer for this long.
     Stall(Duration),
+    /// Done after this long, whether or not anybody still waits for it.
+    Late(Duration),
     /// The body ends half-way.
     CutBody,
 }
@@ -131,6 +133,13 @@ async fn answer(
             tokio::time::sleep(time).await;
             error(500, "InternalError")
         }
+        Some(Fault::Late(time)) => {
+            let late = async move {
+                tokio::time::sleep(time).await;
+                serve(&mut store.lock().unwrap(), operation, &request)
+            };
+            tokio::spawn(late).await.unwrap()
+        }
         None => serve(&mut store.lock().unwrap(), operation, &request),
     }
 }
@@ -184,10 +193,8 @@ fn serve(store: &mut Store, operation: &str, request: &Request) -> Response<Body
         "part" => {
             let number = request.query["partNumber"].parse().unwrap();
             let etag = etag(&request.body);
-            let Some(parts) = store.uploads.get_mut(&upload) else {
-                return error(404, "NoSuchUpload");
-            };
-            parts.insert(number, request.body.clone());
+            // A part that ends behind the abort is kept: S3 says that an upload may have to be aborted again.
+            store.uploads.entry(upload).or_default().insert(number, request.body.clone());
             reply().header("etag", etag).body(Body::empty()).unwrap()
         }
         "complete" => {
