@@ -3,8 +3,9 @@
 import { all } from "./api.js";
 import { spaced } from "./checks.js";
 import { label } from "./audit.js";
-import { byId, el, plural, setOptions, setText } from "./dom.js";
-import { news, tell } from "./state.js";
+import { line } from "./differences.js";
+import { byId, plural, setOptions, setText } from "./dom.js";
+import { news } from "./state.js";
 
 /** Differences that are read. */
 const MOST = 2000;
@@ -37,7 +38,7 @@ async function show() {
   try {
     const found = await all(`/cleaning-jobs/${job.id}/differences`, { with: other }, MOST);
     if (mine !== turn) return;
-    byId("compare-list").replaceChildren(...[...kinds(found)].map(([words, ones]) => line(words, ones)));
+    byId("compare-list").replaceChildren(...[...kinds(found)].map(([words, ones]) => difference(words, ones)));
     if (found.length === 0) text = "In the checks that both made, they say the same.";
     if (found.length >= MOST) text = `Only the first ${plural(found.length, "difference")}.`;
   } catch (problem) {
@@ -64,7 +65,7 @@ function change({ before, after }) {
   return `${OUTCOME[before ?? null]}, now ${OUTCOME[after ?? null]}`;
 }
 
-function line(words, ones) {
+function difference(words, ones) {
   const [{ check }] = ones;
   const note = ({ reason_before, reason_after }) => [
     `Before: ${reason_before ?? "not judged"}`,
@@ -73,8 +74,5 @@ function line(words, ones) {
   const entries = async () => ones.map((one) => ({ id: one.image_id, note: note(one) }));
   const title = `What changed in ${spaced(check)}`;
   const about = `${plural(ones.length, "picture")} on which the two cleanings differ: ${words.split(": ")[1]}.`;
-  const button = el("button", { type: "button", className: "small" }, "Look");
-  button.setAttribute("aria-label", `Look at: ${words}`);
-  button.addEventListener("click", () => tell("look", { title, about, check, entries }));
-  return el("li", {}, el("span", { className: "about" }, words), el("b", {}, String(ones.length)), button);
+  return line({ words, pictures: ones.length, label: `Look at: ${words}`, shown: { title, about, check, entries } });
 }

@@ -1,8 +1,9 @@
 /** What another tag rule would say of a cleaning's pictures, from the tags that are known: at no cost. */
 
 import { post } from "./api.js";
-import { byId, count, el, plural, setText } from "./dom.js";
-import { news, tell } from "./state.js";
+import { line } from "./differences.js";
+import { byId, count, plural, setText } from "./dom.js";
+import { news } from "./state.js";
 
 /** Milliseconds without a change before the service is asked. */
 const CALM = 250;
@@ -15,6 +16,7 @@ let turn = 0;
 let waiting = null;
 
 export function mount() {
+  byId("replay-rule").append(...[...byId("clean-rule").options].map((rule) => rule.cloneNode(true)));
   byId("replay").addEventListener("input", soon);
   byId("replay").addEventListener("toggle", soon);
   news.addEventListener("audited", ({ detail }) => {
@@ -62,8 +64,8 @@ async function show() {
       ["newly flagged", found.newly_flagged, (one) => one.outcome === "flagged" && one.before !== "flagged"],
       ["no longer flagged", found.no_longer_flagged, (one) => one.outcome !== "flagged"],
     ];
-    const lines = kinds.filter(([, all]) => all > 0);
-    byId("replay-list").replaceChildren(...lines.map(([words, all, is]) => line(words, all, found.images.filter(is))));
+    const some = kinds.filter(([, all]) => all > 0);
+    byId("replay-list").replaceChildren(...some.map(([words, all, is]) => difference(words, all, found.images.filter(is))));
   } catch (problem) {
     if (mine !== turn) return;
     byId("replay-list").replaceChildren();
@@ -71,12 +73,10 @@ async function show() {
   }
 }
 
-function line(words, all, ones) {
+function difference(words, all, ones) {
   const entries = async () => ones.map(({ image_id, reason }) => ({ id: image_id, note: `It would be: ${reason}` }));
   const some = ones.length < all ? ` of ${count(all)}` : "";
   const about = `${plural(ones.length, "picture")}${some} that another tag rule would call ${words}; nothing has changed yet.`;
-  const button = el("button", { type: "button", className: "small" }, "Look");
-  button.setAttribute("aria-label", `Look at what would be ${words}`);
-  button.addEventListener("click", () => tell("look", { title: `Tags: ${words}`, about, check: "tags", entries }));
-  return el("li", {}, el("span", { className: "about" }, words), el("b", {}, count(all)), button);
+  const shown = { title: `Tags: ${words}`, about, check: "tags", entries };
+  return line({ words, pictures: all, label: `Look at what would be ${words}`, shown });
 }
