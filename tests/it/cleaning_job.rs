@@ -270,10 +270,7 @@ async fn crash_at_each_step(fleet: &Fleet) {
 /// Waits as `settled` does, and sees that the bytes are never in neither place.
 async fn watched(fleet: &Fleet, cow: crate::support::fleet::Vessel, state: &str, aside: bool) {
     crate::support::eventually(state, PATIENCE, async || {
-        // Two looks, since a whole move may lie between the two halves of one.
-        let first = fleet.places(cow).await;
-        let places = if first == (false, false) { fleet.places(cow).await } else { first };
-        assert_ne!(places, (false, false), "the bytes are gone");
+        fleet.places_moving(cow).await;
         fleet.state(cow).await.0 == state && fleet.places(cow).await == (!aside, aside)
     })
     .await;

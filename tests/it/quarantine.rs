@@ -4,10 +4,11 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{OptionFuture, join_all};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use shipshape::blobs::Blobs;
 use shipshape::queue::{Lane, Settings, Worker};
 use shipshape::tasks;
 use tokio_util::sync::CancellationToken;
@@ -44,10 +45,7 @@ async fn worker_entry() {
     };
     end_with_parent();
     let Order { flags, s3, abort_at } = serde_json::from_str(&order).unwrap();
-    let blobs = match s3 {
-        Some(endpoint) => Some(open(&endpoint, S3_PREFIX, Duration::from_secs(5)).await),
-        None => None,
-    };
+    let blobs = store(s3.as_deref()).await;
     // Each move holds a connection while it waits for the others.
     let app = app(&flags, IMAGES + 10, blobs).await;
     let (mut lease, mut heartbeat) = (Duration::from_millis(1500), Duration::from_millis(300));
@@ -67,6 +65,12 @@ async fn worker_entry() {
     };
     let worker = Worker::new(&app.pool, tasks::handlers(&app), settings);
     worker.run(CancellationToken::new()).await.unwrap();
+}
+
+/// The store at this endpoint; without one, that of the service's folder is left.
+async fn store(endpoint: Option<&str>) -> Option<Blobs> {
+    let opened = endpoint.map(|endpoint| open(endpoint, S3_PREFIX, Duration::from_secs(5)));
+    OptionFuture::from(opened).await
 }
 
 /// Aborts the process as soon as it has been called for each image; the calls before the last never return.
@@ -90,10 +94,7 @@ struct Yard {
 
 impl Yard {
     async fn new(s3: Option<String>) -> Self {
-        let blobs = match &s3 {
-            Some(endpoint) => Some(open(endpoint, S3_PREFIX, Duration::from_secs(5)).await),
-            None => None,
-        };
+        let blobs = store(s3.as_deref()).await;
         let mut fleets = Vec::new();
         for (fleet, seed) in idle_fleets(IMAGES, blobs).await.into_iter().zip(50..) {
             let cow = fleet.cow(seed).await;
@@ -111,10 +112,7 @@ impl Yard {
     /// How many images are in the state and their bytes on that side only, none being nowhere.
     async fn settled(&self, state: &str, aside: bool) -> usize {
         let each = self.fleets.iter().map(async |(fleet, cow)| {
-            // Two looks, since a whole move may lie between the two halves of one.
-            let first = fleet.places(*cow).await;
-            let places = if first == (false, false) { fleet.places(*cow).await } else { first };
-            assert_ne!(places, (false, false), "the bytes are gone");
+            let places = fleet.places_moving(*cow).await;
             fleet.state(*cow).await.0 == state && places == (!aside, aside)
         });
         join_all(each).await.into_iter().filter(|&settled| settled).count()

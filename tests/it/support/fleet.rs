@@ -200,6 +200,15 @@ impl Fleet {
         (here.is_some(), aside.is_some())
     }
 
+    /// The same while the bytes may be moving: they are never in neither place.
+    pub(crate) async fn places_moving(&self, vessel: Vessel) -> (bool, bool) {
+        // Two looks, since a whole move may lie between the two halves of one.
+        let first = self.places(vessel).await;
+        let places = if first == (false, false) { self.places(vessel).await } else { first };
+        assert_ne!(places, (false, false), "the bytes are gone");
+        places
+    }
+
     /// Waits until the image is in this state and its bytes lie in quarantine, or do not.
     pub(crate) async fn settled(&self, vessel: Vessel, state: &str, aside: bool) {
         super::eventually(&format!("{state}, aside: {aside}"), PATIENCE, async || {
