@@ -35,10 +35,10 @@ pub async fn estimate(
     new: &NewJob,
     terms: Terms,
 ) -> sqlx::Result<Estimate> {
-    let mut unreferenced_classes = Vec::new();
-    if new.tags.is_some() {
-        unreferenced_classes = super::unreferenced_classes(&mut *connection, new.dataset).await?;
-    }
+    let unreferenced_classes = match new.tags {
+        Some(_) => super::unreferenced_classes(&mut *connection, new.dataset).await?,
+        None => Vec::new(),
+    };
     let phrases = phrases(&mut *connection, new.dataset).await?;
     let tagger = new.tags.as_ref().map(|tags| tags.tagger.kept_as(&phrases));
     let counted = query!(

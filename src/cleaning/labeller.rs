@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use sqlx::PgPool;
 use tokio::sync::Mutex as Turn;
 use tokio_util::sync::CancellationToken;
@@ -144,7 +145,7 @@ impl<'a> Labeller<'a> {
         let Some(bytes) = picture.bytes().await? else {
             return Err(Unlabelled::Unscannable { sha256, code: "missing".into() });
         };
-        let (call, labels) = self.call(sha256, &bytes).await?;
+        let (call, labels) = self.call(sha256, bytes).await?;
         let mut transaction = self.pool.begin().await?;
         store::insert(&mut *transaction, &self.kept_as, sha256, &labels).await?;
         ledger::close(&mut *transaction, call, CallOutcome::Answered).await?;
@@ -156,11 +157,11 @@ impl<'a> Labeller<'a> {
     async fn call(
         &self,
         sha256: Sha256,
-        bytes: &[u8],
+        bytes: Bytes,
     ) -> Result<(TaggerCallId, Labels), Unlabelled> {
         let (mut pauses, mut form) = (PAUSES.iter(), Form::Stored);
         loop {
-            let error = match self.ask(sha256, bytes, form).await? {
+            let error = match self.ask(sha256, bytes.clone(), form).await? {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -192,10 +193,10 @@ impl<'a> Labeller<'a> {
     async fn ask(
         &self,
         sha256: Sha256,
-        bytes: &[u8],
+        bytes: Bytes,
         form: Form,
     ) -> Result<Result<(TaggerCallId, Labels), TagError>, Halt> {
-        let picture = match self.tagger.prepare(bytes.to_vec(), form).await {
+        let picture = match self.tagger.prepare(bytes, form).await {
             Ok(picture) => picture,
             Err(error) => return Ok(Err(error)),
         };

@@ -68,9 +68,7 @@ pub async fn calls(
         TaggerCall,
         r#"select id as "id: TaggerCallId", sha256 as "sha256: Sha256", tagger,
                outcome as "outcome: CallOutcome",
-               case when outcome in ('open', 'answered', 'unanswered') then price_usd else 0
-               end as "cost_usd!",
-               created_at, ended_at
+               case when charged then price_usd else 0 end as "cost_usd!", created_at, ended_at
            from tagger_calls
            where job_id = $1 and ($2::call_outcome is null or outcome = $2)
              and ($3::uuid is null or id < $3)
@@ -122,13 +120,13 @@ pub(super) async fn close(
     query!(
         "with closed as (
              update tagger_calls set outcome = $2, ended_at = now()
-             where id = $1 and outcome = 'open' returning job_id, price_usd
+             where id = $1 and outcome = 'open' returning job_id, price_usd, charged
          )
          update cleaning_jobs job
          set tagger_calls = tagger_calls - 1,
              cost_usd = round((cost_usd - price_usd)::numeric, 9)
          from closed
-         where job.id = closed.job_id and $2 not in ('answered', 'unanswered')",
+         where job.id = closed.job_id and not charged",
         call as TaggerCallId,
         outcome as CallOutcome,
     )

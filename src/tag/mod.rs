@@ -8,6 +8,7 @@ mod rekognition;
 pub mod store;
 mod zero_shot;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub use labels::{Label, Labels};
@@ -117,7 +118,7 @@ impl Tagger {
     }
 
     /// The picture in `bytes` as it travels to the tagger, without a call.
-    pub async fn prepare(&self, bytes: Vec<u8>, form: Form) -> Result<Prepared, TagError> {
+    pub async fn prepare(&self, bytes: Bytes, form: Form) -> Result<Prepared, TagError> {
         match self {
             Self::Rekognition(rekognition) => rekognition.prepare(bytes, form).await,
             Self::Local(_) | Self::ZeroShot(_) => Ok(Prepared { bytes, form }),
@@ -155,7 +156,7 @@ pub enum Form {
 /// A picture as it travels to a tagger.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     form: Form,
 }
 

@@ -12,6 +12,7 @@ use aws_sdk_rekognition::error::{DisplayErrorContext, ProvideErrorMetadata, SdkE
 use aws_sdk_rekognition::operation::detect_labels::{DetectLabelsError, DetectLabelsOutput};
 use aws_sdk_rekognition::primitives::Blob;
 use aws_sdk_rekognition::types;
+use bytes::Bytes;
 
 use super::{Form, Label, Labels, Prepared, TagError, generous, unscannable};
 use crate::picture::{self, Format};
@@ -80,7 +81,7 @@ impl Rekognition {
     ///
     /// JPEG and PNG within the service's bounds travel as they are; others, and all in [`Form::Reencoded`], are encoded
     /// anew as JPEG.
-    pub(super) async fn prepare(&self, bytes: Vec<u8>, form: Form) -> Result<Prepared, TagError> {
+    pub(super) async fn prepare(&self, bytes: Bytes, form: Form) -> Result<Prepared, TagError> {
         if !fits(&bytes)? || form == Form::Reencoded {
             return Ok(Prepared { bytes: reencoded(bytes).await?, form: Form::Reencoded });
         }
@@ -189,7 +190,7 @@ fn fits(bytes: &[u8]) -> Result<bool, TagError> {
     Ok(known && bytes.len() <= MAX_BYTES && long <= *SIDES.end())
 }
 
-async fn reencoded(bytes: Vec<u8>) -> Result<Vec<u8>, TagError> {
+async fn reencoded(bytes: Bytes) -> Result<Bytes, TagError> {
     tokio::task::spawn_blocking(move || {
         let mut pixels = picture::decode(&bytes, &generous()).map_err(|why| unscannable(&why))?;
         let (short, long) =
@@ -200,7 +201,7 @@ async fn reencoded(bytes: Vec<u8>) -> Result<Vec<u8>, TagError> {
             pixels = picture::fit(pixels, side);
             let jpeg = picture::encode_jpeg(&pixels, 85);
             if jpeg.len() <= MAX_BYTES {
-                return Ok(jpeg);
+                return Ok(jpeg.into());
             }
         }
         Err(TagError::Unscannable { code: "too_large_for_tagger" })

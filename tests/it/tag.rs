@@ -21,7 +21,7 @@ async fn tagger(endpoint: &str) -> Tagger {
 }
 
 async fn labels(tagger: &Tagger, bytes: &[u8], form: Form) -> Result<Labels, TagError> {
-    tagger.labels(tagger.prepare(bytes.to_vec(), form).await?).await
+    tagger.labels(tagger.prepare(bytes.to_vec().into(), form).await?).await
 }
 
 fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {

@@ -128,9 +128,11 @@ fn thresholds(labels: &[u32], probabilities: &[f32], classes: usize) -> Vec<f64>
         let sum = &mut sums[label as usize];
         *sum = (sum.0 + f64::from(row[label as usize]), sum.1 + 1);
     }
-    let mean = |(sum, count)| if count == 0 { 2.0 } else { sum / count as f64 };
-    let mean = |sum| f64::max(mean(sum), 2.0 * ROUNDING);
-    sums.into_iter().map(mean).collect()
+    let threshold = |(sum, count): (f64, usize)| match count {
+        0 => 2.0,
+        _ => (sum / count as f64).max(2.0 * ROUNDING),
+    };
+    sums.into_iter().map(threshold).collect()
 }
 
 #[cfg(test)]
