@@ -238,15 +238,17 @@ on_each_isa! {
     fn spread(from: Three<'_>, terms: Three<'_>, dx: &mut [f32]) {
         let ((x, y, dy), (of_dy, of_x, rest)) = (from, terms);
         let maps = rest.len();
+        // Of equal lengths, so that the loops over maps need no checks and become vectors.
+        let (of_dy, of_x) = (&of_dy[..maps], &of_x[..maps]);
         for (pixel, dx) in dx.chunks_exact_mut(maps).enumerate() {
-            let part = pixel * maps..(pixel + 1) * maps;
-            let (x, dy) = (&x[part.clone()], &dy[part.clone()]);
+            let start = pixel * maps;
+            let (x, dy) = (&x[start..][..maps], &dy[start..][..maps]);
             if y.is_empty() {
                 for map in 0..maps {
                     dx[map] = dy[map] * of_dy[map] + x[map] * of_x[map] + rest[map];
                 }
             } else {
-                let y = &y[part];
+                let y = &y[start..][..maps];
                 for map in 0..maps {
                     let slope = if y[map] > 0.0 { dy[map] } else { 0.0 };
                     dx[map] = slope * of_dy[map] + x[map] * of_x[map] + rest[map];

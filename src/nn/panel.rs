@@ -143,31 +143,41 @@ fn tile<const T: usize, const FUSED: bool>(
     T
 }
 
+/// `sums[n][m] += Σ_r a[m / 16][r][m % 16] · b[n][r]`: the transpose of panels `a` times panels `b`, of
+/// `rows` rows each.
+pub(crate) fn add_outer(unit: Unit, rows: usize, a: &[Row], b: &[Row], sums: &mut [Row]) {
+    let panels = a.len() / rows;
+    for (b, sums) in b.chunks_exact(rows).zip(sums.chunks_exact_mut(panels * LANES)) {
+        for (a, sums) in a.chunks_exact(rows).zip(sums.as_chunks_mut().0) {
+            match unit {
+                #[cfg(target_arch = "x86_64")]
+                #[expect(unsafe_code, reason = "calls a body compiled for AVX-512")]
+                // SAFETY: this variant comes from `Unit::detect`, which saw the feature.
+                Unit::Fma512 => unsafe { add_outer_512(a, b, sums) },
+                narrower => add_outer_panel(narrower, a, b, sums),
+            }
+        }
+    }
+}
+
 on_each_unit! {
-    /// `sums[n][m] += Σ_r a[m / 16][r][m % 16] · b[n][r]`: the transpose of panels `a` times panels `b`, of
-    /// `rows` rows each.
-    pub(crate) fn add_outer(rows: usize, a: &[Row], b: &[Row], sums: &mut [Row]) = add_outer_body;
+    /// [`add_outer`] of one panel and another.
+    fn add_outer_panel(a: &[Row], b: &[Row], sums: &mut [Row; LANES]) = add_outer_body;
 }
 
 #[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
 fn add_outer_body<const T: usize, const FUSED: bool>(
-    rows: usize,
     a: &[Row],
     b: &[Row],
-    sums: &mut [Row],
+    sums: &mut [Row; LANES],
 ) {
-    let terms = a.len() / rows * LANES;
-    for (b, sums) in b.chunks_exact(rows).zip(sums.chunks_exact_mut(terms)) {
-        for (a, sums) in a.chunks_exact(rows).zip(sums.chunks_exact_mut(LANES)) {
-            let mut column = 0;
-            while column < LANES {
-                column += match LANES - column {
-                    rest if rest >= T => outer_tile::<T, FUSED>(a, b, column, sums),
-                    _ => outer_tile::<4, FUSED>(a, b, column, sums),
-                };
-            }
-        }
+    let mut column = 0;
+    while column < LANES {
+        column += match LANES - column {
+            rest if rest >= T => outer_tile::<T, FUSED>(a, b, column, sums),
+            _ => outer_tile::<4, FUSED>(a, b, column, sums),
+        };
     }
 }
 
@@ -190,6 +200,33 @@ fn outer_tile<const T: usize, const FUSED: bool>(
     }
     *sums = tile;
     T
+}
+
+/// The same of all sixteen columns, with the same bits. In intrinsics, because of plain loops the
+/// compiler makes registers that hold one lane of several columns, which it gathers and scatters:
+/// fifty times slower.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn add_outer_512(a: &[Row], b: &[Row], sums: &mut [Row; LANES]) {
+    use std::arch::x86_64::{_mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps};
+
+    #[expect(unsafe_code, reason = "reads a row into a register")]
+    // SAFETY: a row has the sixteen numbers that are read; they need no alignment.
+    let read = |row: &Row| unsafe { _mm512_loadu_ps(row.as_ptr()) };
+    let mut tile = sums.each_ref().map(read);
+    for (a, b) in a.iter().zip(b) {
+        let b = read(b);
+        for (sum, a) in tile.iter_mut().zip(a) {
+            *sum = _mm512_fmadd_ps(_mm512_set1_ps(*a), b, *sum);
+        }
+    }
+    for (sums, sum) in sums.iter_mut().zip(tile) {
+        #[expect(unsafe_code, reason = "writes a register to a row")]
+        // SAFETY: a row has room for the sixteen numbers that are written; they need no alignment.
+        unsafe {
+            _mm512_storeu_ps(sums.as_mut_ptr(), sum);
+        }
+    }
 }
 
 /// `sums += value · row`.
