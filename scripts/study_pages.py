@@ -27,7 +27,8 @@ RULES = {
 
 def machine():
     lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    fields = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)
+    pairs = (line.partition(":") for line in lines)
+    fields = {key.strip(): value.strip() for key, _, value in pairs}
     wide = "AVX-512" if "avx512f" in fields.get("flags", "").split() else "no AVX-512"
     return f"{os.cpu_count()} cores, {fields.get('model name', 'unknown processor')} (family {fields.get('cpu family')}, {wide})"
 

@@ -2,7 +2,7 @@
 
 use std::fmt::{Arguments, Write};
 
-use super::text::{escape, fit, width, wrap};
+use super::text::{escape, fit, shrink, width, wrap};
 
 /// Okabe and Ito's colours.
 pub(super) const BLUE: &str = "#0072B2";
@@ -117,9 +117,7 @@ impl Canvas {
         );
         let mut canvas = Self { width: right, body };
         let space = right - 2.0 * EDGE;
-        let fits = |size: &f64| width(title, *size, true) <= space;
-        let size = TITLE_SIZES.into_iter().find(fits).unwrap_or(TITLE_SIZES[2]);
-        let title = fit(title, size, true, space);
+        let (title, size) = shrink(title, &TITLE_SIZES, true, space);
         canvas.label(Label::new(&title, (EDGE, 32.0)).size(size).bold(true));
         let subtitle = fit(subtitle, 13.0, false, space);
         canvas.paragraph(&[subtitle]);

@@ -3,7 +3,7 @@
 use super::axes::{Axis, Frame, around, decimals};
 use super::canvas::{Canvas, INK, Label, MUTED, Point};
 use super::curve::{ACCURACIES, across, best, draw_gap, epoch_ticks, places, range};
-use super::text::fit;
+use super::text::shrink;
 use crate::training::comparison::points;
 use crate::training::trainer::EpochSummary;
 
@@ -13,6 +13,8 @@ const COLUMNS: usize = 3;
 const CELL: Point = (300.0, 232.0);
 const TOP: f64 = 66.0;
 const LEFT: f64 = 30.0;
+/// Sizes of a run's name: the first that fits.
+const NAME_SIZES: [f64; 3] = [13.0, 11.5, 10.0];
 
 /// Draws a small learning curve per run, named; all share one vertical range and one length, so
 /// that heights and slopes can be compared.
@@ -47,9 +49,9 @@ fn draw_panel(canvas: &mut Canvas, frame: &Frame, name: &str, epochs: &[EpochSum
     frame.columns(canvas, &epoch_ticks(&frame.x, 5), |tick| format!("{tick}"));
     frame.ground(canvas);
     let (left, right) = frame.x.pixels;
-    let name = fit(name, 13.0, true, right - left);
+    let (name, size) = shrink(name, &NAME_SIZES, true, right - left);
     let top = frame.y.pixels.1;
-    canvas.label(Label::new(&name, (left, top - 8.0)).colour(INK).bold(true));
+    canvas.label(Label::new(&name, (left, top - 8.0)).size(size).colour(INK).bold(true));
     draw_gap(canvas, frame, epochs);
     for line in &ACCURACIES {
         canvas.polyline(&places(frame, line, epochs), line.stroke);

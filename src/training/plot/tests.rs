@@ -208,5 +208,7 @@ fn text_that_does_not_fit_ends_in_an_ellipsis() {
     assert_eq!(fit("short", 13.0, false, 100.0), "short");
     let cut = fit("Type 052 destroyer of the first series", 13.0, false, 120.0);
     assert!(cut.ends_with('…') && width(&cut, 13.0, false) <= 120.0, "{cut}");
-    assert_eq!(fit("anything", 13.0, false, 1.0), "…");
+    let seed = fit("conv 32-64-128, dropout 0.25-0.5 · seed 8", 10.0, true, 180.0);
+    assert!(seed.ends_with("… · seed 8") && width(&seed, 10.0, true) <= 180.0, "{seed}");
+    assert_eq!(fit("anything · at all", 13.0, false, 1.0), "…");
 }

@@ -32,20 +32,32 @@ pub(super) fn width(text: &str, size: f64, bold: bool) -> f64 {
     thousandths / 1000.0 * size * if bold { BOLD } else { 1.0 }
 }
 
-/// `text`, or as much of its beginning as fits in `space`, with an ellipsis.
+/// `text`, or as much of its beginning as fits in `space`, with an ellipsis; what follows its last
+/// ` · `, which tells it from its neighbours, stays where there is room for it.
 pub(super) fn fit(text: &str, size: f64, bold: bool, space: f64) -> String {
-    if width(text, size, bold) <= space {
+    let fits = |text: &str| width(text, size, bold) <= space;
+    if fits(text) {
         return text.to_owned();
     }
-    let mut short = text.to_owned();
-    while !short.is_empty() {
-        short.pop();
-        let with_ellipsis = format!("{}…", short.trim_end());
-        if width(&with_ellipsis, size, bold) <= space {
-            return with_ellipsis;
+    let last = text.rfind(" · ").unwrap_or(text.len());
+    for end in [&text[last..], ""] {
+        let mut short = text[..text.len() - end.len()].to_owned();
+        while short.pop().is_some() {
+            let cut = format!("{}…{end}", short.trim_end());
+            if fits(&cut) {
+                return cut;
+            }
         }
     }
     "…".to_owned()
+}
+
+/// [`fit`] at the first of these sizes that leaves all of the text, else at the last.
+pub(super) fn shrink(text: &str, sizes: &[f64], bold: bool, space: f64) -> (String, f64) {
+    let fits = |size: &f64| width(text, *size, bold) <= space;
+    let smallest = sizes.last().copied().unwrap_or(12.0);
+    let size = sizes.iter().copied().find(fits).unwrap_or(smallest);
+    (fit(text, size, bold, space), size)
 }
 
 /// `text` in lines that fit in `space`, broken between words; the last of `most` is cut.
