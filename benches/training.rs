@@ -38,7 +38,9 @@ struct Run {
 impl Run {
     fn new() -> Self {
         let architecture = if std::env::args().any(|argument| argument == "modern") {
-            modern().architecture(CLASSES)
+            let recipe = modern();
+            let image_size = recipe.training_size() as usize;
+            Architecture { image_size, ..recipe.architecture(CLASSES) }
         } else {
             let original = Architecture::default();
             let conv = original.conv[..setting("SHIPSHAPE_BENCH_BLOCKS", 3)].to_vec();

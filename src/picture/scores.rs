@@ -4,6 +4,7 @@ use image::{GrayImage, RgbImage};
 use serde::{Deserialize, Serialize};
 
 use super::resize;
+use crate::nn::isa::{Isa, on_each_isa};
 
 /// Longest side of the picture whose edges are looked at, in pixels.
 const EDGE_SIDE: u32 = 64;
@@ -59,38 +60,25 @@ struct Levels {
 
 impl Levels {
     fn of(pixels: &RgbImage) -> Self {
+        let isa = Isa::detect();
         // Two of each: neighbours often have the same level, and would wait for each other's count.
         let mut histograms = [[[0_u32; 256]; 4]; 2];
-        let mut brightness = vec![[0_u32; 2]; STEPS + 1];
-        let mut sums = [0.0_f32; BLOCK];
-        for block in pixels.as_raw().as_chunks::<3>().0.chunks(BLOCK) {
-            for (at, (rgb, sum)) in block.iter().zip(&mut sums).enumerate() {
-                let [red, green, blue] = *rgb;
-                let (low, high) = (red.min(green).min(blue), red.max(green).max(blue));
-                let histograms = &mut histograms[at % 2];
-                for (histogram, level) in histograms.iter_mut().zip([red, green, blue, high - low])
-                {
-                    histogram[usize::from(level)] += 1;
+        let mut brightness = vec![0_u32; STEPS + 1];
+        let mut block = Block { levels: [[0; BLOCK]; 4], steps: [0; BLOCK] };
+        for pixels in pixels.as_raw().as_chunks::<3>().0.chunks(BLOCK) {
+            measure(isa, pixels, &mut block);
+            for at in 0..pixels.len() {
+                for (histogram, levels) in histograms[at % 2].iter_mut().zip(&block.levels) {
+                    histogram[usize::from(levels[at])] += 1;
                 }
-                *sum = SHARES
-                    .iter()
-                    .zip(rgb)
-                    .map(|(shares, level)| shares[usize::from(*level)] as i32)
-                    .sum::<i32>() as f32;
-            }
-            let mut steps = [0_u16; BLOCK];
-            for (step, sum) in steps.iter_mut().zip(&sums) {
-                *step = (sum.sqrt() * FACTOR + ROUNDER).to_bits() as u16;
-            }
-            for (at, step) in steps[..block.len()].iter().enumerate() {
-                brightness[usize::from(*step)][at % 2] += 1;
+                brightness[usize::from(block.steps[at])] += 1;
             }
         }
         let [one, other] = histograms;
         let both = |at: usize| std::array::from_fn(|level| one[at][level] + other[at][level]);
         Self {
             channels: [both(0), both(1), both(2)],
-            brightness: brightness.iter().map(|[one, other]| one + other).collect(),
+            brightness,
             spread: both(3),
             count: pixels.as_raw().len() / 3,
         }
@@ -115,23 +103,39 @@ impl Levels {
     }
 }
 
-/// Perceived brightness √(0.241 R² + 0.691 G² + 0.068 B²): what each level of each channel adds to 1000 times its square.
-const SHARES: [[u32; 256]; 3] = [shares(241), shares(691), shares(68)];
-/// Steps for each unit of the root of such a sum: √1000 is in it.
+/// Pixels that are measured together.
+const BLOCK: usize = 256;
+
+/// What is counted of some pixels; of fewer than [`BLOCK`], the rest is of no meaning.
+struct Block {
+    /// Red, green, blue, and the spread between them.
+    levels: [[u8; BLOCK]; 4],
+    /// Steps of brightness.
+    steps: [u16; BLOCK],
+}
+
+/// Steps for each unit of the root of the thousandfold square of brightness: √1000 is in it.
 const FACTOR: f32 = 16.0 / 31.622_776;
 /// From here on the numbers are whole: added to a small one, it leaves the rounded one in the lowest bits.
 const ROUNDER: f32 = 8_388_608.0;
-/// Pixels whose roots are taken together.
-const BLOCK: usize = 256;
 
-const fn shares(thousandths: u32) -> [u32; 256] {
-    let mut shares = [0; 256];
-    let mut level = 0;
-    while level < 256 {
-        shares[level] = thousandths * (level * level) as u32;
-        level += 1;
+on_each_isa! {
+    /// Perceived brightness is √(0.241 R² + 0.691 G² + 0.068 B²).
+    fn measure(pixels: &[[u8; 3]], block: &mut Block) {
+        let [red, green, blue, spread] = &mut block.levels;
+        for (((pixel, red), green), blue) in
+            pixels.iter().zip(red.iter_mut()).zip(green.iter_mut()).zip(blue.iter_mut())
+        {
+            [*red, *green, *blue] = *pixel;
+        }
+        for at in 0..BLOCK {
+            let (red, green, blue) = (red[at], green[at], blue[at]);
+            spread[at] = red.max(green).max(blue) - red.min(green).min(blue);
+            let [red, green, blue] = [red, green, blue].map(|level| i32::from(level).pow(2));
+            let square = (241 * red + 691 * green + 68 * blue) as f32;
+            block.steps[at] = (square.sqrt() * FACTOR + ROUNDER).to_bits() as u16;
+        }
     }
-    shares
 }
 
 /// The percentile of `count` values by their histogram, linear between the two values around it.

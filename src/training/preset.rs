@@ -26,7 +26,8 @@ pub enum Preset {
 
 /// A small network of today: residual blocks with batch normalisation, the mean of each map
 /// instead of hidden layers, `AdamW` with a warm-up and a cosine, smoothed labels, the average of
-/// the weights; trained on small crops, mixed in pairs, and shown larger pictures afterwards.
+/// the weights; trained on small crops, mixed in pairs, and shown larger pictures afterwards, which
+/// takes time: hence not after each epoch.
 pub fn modern() -> Recipe {
     Recipe {
         family: Family::Residual,
@@ -34,9 +35,10 @@ pub fn modern() -> Recipe {
         batch_norm: true,
         dense: vec![],
         dropout: vec![0.2],
-        image_size: 96,
-        train_size: Some(64),
-        epochs: 100,
+        image_size: 128,
+        train_size: Some(96),
+        epochs: 200,
+        evaluate_every: 5,
         optimizer: Optimizer {
             kind: OptimizerKind::AdamW,
             weight_decay: Some(0.1),
@@ -57,6 +59,9 @@ pub fn modern() -> Recipe {
         ..Recipe::original()
     }
 }
+
+/// Evaluated epochs that a run of a preset has, or all of them when it has fewer.
+const POINTS: u32 = 20;
 
 /// One layer over the features of a frozen, pretrained network. Features are computed once for each
 /// picture, so there is no augmentation, and an epoch takes milliseconds.
@@ -109,6 +114,11 @@ pub struct Written {
     /// Passes over the training pictures.
     #[schema(minimum = 1, maximum = 10000)]
     epochs: Option<u32>,
+    /// Epochs from one evaluation of the training and the test pictures to the next; the last epoch is
+    /// always evaluated. Only evaluated epochs are recorded, and a run that is interrupted goes on
+    /// behind the last of them.
+    #[schema(minimum = 1, maximum = 10000)]
+    evaluate_every: Option<u32>,
     /// Pictures per step.
     #[schema(minimum = 1, maximum = 1024)]
     batch_size: Option<u32>,
@@ -149,6 +159,8 @@ impl From<Written> for Recipe {
         // A short run of a preset is no mistake of the one who wrote only the epochs.
         let warmup_epochs = base.schedule.warmup_epochs.min(epochs.saturating_sub(1));
         let schedule = Schedule { warmup_epochs, ..base.schedule };
+        // Whose curve keeps its points.
+        let evaluate_every = base.evaluate_every.min((epochs / POINTS).max(1));
         // Nor is another size, or a network that has none of its own for training.
         let keeps_size = written.image_size.is_none() && written.family.is_none();
         Self {
@@ -161,6 +173,7 @@ impl From<Written> for Recipe {
             image_size: written.image_size.unwrap_or(base.image_size),
             train_size: written.train_size.or(base.train_size.filter(|_| keeps_size)),
             epochs,
+            evaluate_every: written.evaluate_every.unwrap_or(evaluate_every),
             batch_size: written.batch_size.unwrap_or(base.batch_size),
             optimizer: written.optimizer.unwrap_or(base.optimizer),
             learning_rate: written.learning_rate.unwrap_or(base.learning_rate),

@@ -53,6 +53,12 @@ pub struct Recipe {
     /// Passes over the training pictures.
     #[schema(minimum = 1, maximum = 10000)]
     pub epochs: u32,
+    /// Epochs from one evaluation of the training and the test pictures to the next; the last epoch is
+    /// always evaluated. Only evaluated epochs are recorded, and a run that is interrupted goes on
+    /// behind the last of them.
+    #[serde(skip_serializing_if = "is_one")]
+    #[schema(minimum = 1, maximum = 10000)]
+    pub evaluate_every: u32,
     /// Pictures per step.
     #[schema(minimum = 1, maximum = 1024)]
     pub batch_size: u32,
@@ -118,6 +124,7 @@ impl Recipe {
             image_size: 150,
             train_size: None,
             epochs: 20,
+            evaluate_every: 1,
             batch_size: 32,
             optimizer: Optimizer::default(),
             learning_rate: 0.001,
@@ -182,6 +189,8 @@ impl Recipe {
             }
         };
         require((1..=10_000).contains(&self.epochs), "epochs", "must be between 1 and 10000");
+        let every = (1..=10_000).contains(&self.evaluate_every);
+        require(every, "evaluate_every", "must be between 1 and 10000");
         require((1..=1024).contains(&self.batch_size), "batch_size", "must be between 1 and 1024");
         let rate = self.learning_rate;
         require(rate > 0.0 && rate <= 1.0, "learning_rate", "must be above 0 and at most 1");
@@ -234,6 +243,12 @@ fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }
 
+/// The same of a count.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one(value: &u32) -> bool {
+    *value == 1
+}
+
 /// Bounds the feature maps of a batch to four gigabytes, and their gradients to as much.
 const MAX_BATCH_NUMBERS: u64 = 1 << 30;
 
@@ -262,7 +277,10 @@ mod tests {
     fn a_preset_fills_what_a_recipe_leaves_out_and_survives_writing() {
         let read = |text: &str| serde_json::from_str::<Recipe>(text).unwrap();
         let recipe = read(r#"{"preset": "modern", "epochs": 7, "kernel": 3}"#);
-        assert_eq!(recipe, Recipe { epochs: 7, ..modern() });
+        assert_eq!(recipe, Recipe { epochs: 7, evaluate_every: 1, ..modern() });
+        assert_eq!(read(r#"{"preset": "modern", "epochs": 60}"#).evaluate_every, 3);
+        let seldom = read(r#"{"preset": "modern", "epochs": 60, "evaluate_every": 20}"#);
+        assert_eq!((seldom.evaluate_every, seldom.validate()), (20, Ok(())));
         assert_eq!(modern().validate(), Ok(()));
         let small = read(r#"{"preset": "modern", "image_size": 64}"#);
         assert_eq!((small.validate(), small.training_size()), (Ok(()), 64));
@@ -287,6 +305,7 @@ mod tests {
     fn every_rule_names_its_field() {
         assert_eq!(refused(|r| r.epochs = 0), ["epochs"]);
         assert_eq!(refused(|r| r.epochs = 10_001), ["epochs"]);
+        assert_eq!(refused(|r| r.evaluate_every = 0), ["evaluate_every"]);
         assert_eq!(refused(|r| r.batch_size = 0), ["batch_size"]);
         assert_eq!(refused(|r| r.dropout[0] = 1.0), ["dropout[0]"]);
         assert_eq!(refused(|r| r.dropout[0] = f64::NAN), ["dropout[0]"]);

@@ -1,4 +1,4 @@
-//! One epoch: order, batches with the next one prepared meanwhile, and evaluation.
+//! Epochs up to an evaluation: order, batches with the next one prepared meanwhile, and the evaluation.
 
 use std::time::Instant;
 
@@ -70,17 +70,24 @@ impl Source<'_> {
 }
 
 impl Trainer {
-    /// Runs one epoch and evaluates both sets after it.
-    pub(super) fn run_epoch(
+    /// Runs the epochs up to the next evaluation and evaluates both sets.
+    pub(super) fn run_epochs(
         &mut self,
         train: &ImageSet,
         test: &ImageSet,
         observer: &mut dyn Observer,
     ) -> Result<(EpochSummary, (Evaluation, Evaluation)), TrainingError> {
         let start = Instant::now();
-        let epoch = self.state.epoch + 1;
-        self.inside_epoch = true;
-        let (correct, rate) = self.run_batches(train, observer)?;
+        self.between_evaluations = true;
+        let recipe = &self.setup.recipe;
+        let (first, every) = (self.state.epoch, recipe.evaluate_every);
+        let epoch = ((first / every).saturating_add(1)).saturating_mul(every).min(recipe.epochs);
+        let (mut correct, mut rate) = (0, recipe.learning_rate);
+        while self.state.epoch < epoch {
+            let (right, last) = self.run_batches(train, observer)?;
+            (correct, rate) = (correct + right, last);
+            self.state.epoch += 1;
+        }
         let evaluate = |set| Evaluation::of(self.network(), set);
         let (trained, tested) = (evaluate(train), evaluate(test));
         let mut weights = self.state.network.variables().iter().flat_map(|v| &v.data);
@@ -88,11 +95,11 @@ impl Trainer {
         if !finite || !weights.all(|weight| weight.is_finite()) {
             return Err(TrainingError::NonFiniteLoss { epoch, step: self.state.step });
         }
-        self.state.epoch = epoch;
-        self.inside_epoch = false;
+        self.between_evaluations = false;
+        let shown = train.len() * (epoch - first) as usize;
         let summary = EpochSummary {
             epoch,
-            running_accuracy: correct as f64 / train.len() as f64,
+            running_accuracy: correct as f64 / shown as f64,
             train_accuracy: trained.accuracy,
             train_loss: trained.loss,
             test_accuracy: tested.accuracy,

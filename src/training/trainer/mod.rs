@@ -43,7 +43,7 @@ pub struct Setup {
 pub struct EpochSummary {
     /// The epoch, from 1.
     pub epoch: u32,
-    /// Accuracy counted while training: dropout on, pictures augmented, weights changing.
+    /// Accuracy counted while training, since the evaluation before: dropout on, pictures augmented, weights changing.
     pub running_accuracy: f64,
     /// Accuracy on the training pictures after the epoch, in evaluation mode.
     pub train_accuracy: f64,
@@ -53,7 +53,7 @@ pub struct EpochSummary {
     pub test_accuracy: f64,
     /// Mean cross-entropy on the test pictures after the epoch, in nats.
     pub test_loss: f64,
-    /// Wall-clock seconds, evaluation included.
+    /// Wall-clock seconds since the evaluation before, this one included.
     pub seconds: f64,
     /// The optimiser's step size at the end of the epoch; `None` where it was not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,7 +81,7 @@ pub trait Observer {
         ControlFlow::Continue(())
     }
 
-    /// Called after each epoch, when [`Trainer::checkpoint`] gives the state; `Break` cancels.
+    /// Called after each evaluated epoch, when [`Trainer::checkpoint`] gives the state; `Break` cancels.
     fn epoch(&mut self, summary: &EpochSummary, trainer: &Trainer) -> ControlFlow<()> {
         let _ = (summary, trainer);
         ControlFlow::Continue(())
@@ -94,7 +94,7 @@ impl Observer for () {}
 /// What a finished run gives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// The epochs that this call ran; earlier ones are where their checkpoint was stored.
+    /// The evaluated epochs that this call ran; earlier ones are where their checkpoint was stored.
     pub epochs: Vec<EpochSummary>,
     /// The final network on the training pictures.
     pub train: Evaluation,
@@ -150,8 +150,8 @@ pub struct Trainer {
     setup: Setup,
     state: State,
     workspace: Workspace,
-    /// Set while the weights stand between two epochs' ends.
-    inside_epoch: bool,
+    /// Set while the weights are none that were evaluated.
+    between_evaluations: bool,
 }
 
 impl Trainer {
@@ -178,7 +178,7 @@ impl Trainer {
         network.resize(setup.recipe.image_size as usize);
         let average = (setup.recipe.ema_decay > 0.0).then(|| network.clone());
         let state = State { network, average, moments, epoch: 0, step: 0, best: None };
-        Ok(Self { setup, state, workspace, inside_epoch: false })
+        Ok(Self { setup, state, workspace, between_evaluations: false })
     }
 
     /// A run continued from [`Trainer::checkpoint`]; it ends in the same bits as an undisturbed one.
@@ -191,9 +191,9 @@ impl Trainer {
         Ok(trainer)
     }
 
-    /// The complete state as bytes, or `None` when the run was stopped inside an epoch.
+    /// The complete state as bytes, or `None` when the run was stopped between evaluations.
     pub fn checkpoint(&self) -> Option<Vec<u8>> {
-        (!self.inside_epoch).then(|| self.state.save(&self.setup))
+        (!self.between_evaluations).then(|| self.state.save(&self.setup))
     }
 
     /// Epochs that are complete.
@@ -223,12 +223,12 @@ impl Trainer {
     ) -> Result<Outcome, TrainingError> {
         self.check(train, "training")?;
         self.check(test, "test")?;
-        if self.inside_epoch {
+        if self.between_evaluations {
             return Err(TrainingError::Cancelled);
         }
         let (mut epochs, mut last) = (Vec::new(), None);
         while self.state.epoch < self.setup.recipe.epochs && !self.has_waited() {
-            let (summary, evaluations) = self.run_epoch(train, test, observer)?;
+            let (summary, evaluations) = self.run_epochs(train, test, observer)?;
             self.remember(summary.test_loss);
             let flow = observer.epoch(&summary, self);
             epochs.push(summary);

@@ -91,6 +91,30 @@ fn a_network_learns_to_tell_halves_apart() {
 }
 
 #[test]
+fn a_run_that_is_evaluated_seldom_learns_the_same_and_records_what_it_evaluates() {
+    let (train, test) = (halves(30, 1), halves(10, 2));
+    let run = |every: u32| {
+        let mut setup = setup();
+        (setup.recipe.epochs, setup.recipe.evaluate_every) = (5, every);
+        let mut stop = Stop { after_epoch: Some(4), ..Stop::default() };
+        let mut first = Trainer::new(setup.clone()).unwrap();
+        first.run(&train, &test, &mut stop).unwrap_err();
+        let mut second = Trainer::resume(setup, &stop.checkpoint.unwrap()).unwrap();
+        assert_eq!(second.epoch(), 4);
+        let outcome = second.run(&train, &test, &mut ()).unwrap();
+        (stop.seen.len(), weights_digest(&second), outcome)
+    };
+    let (often, seldom) = (run(1), run(2));
+    assert_eq!((often.0, &often.1), (seldom.0, &seldom.1));
+    assert_eq!(often.2.test, seldom.2.test);
+    let mut setup = setup();
+    (setup.recipe.epochs, setup.recipe.evaluate_every) = (5, 2);
+    let outcome = Trainer::new(setup).unwrap().run(&train, &test, &mut ()).unwrap();
+    assert_eq!(outcome.epochs.iter().map(|e| e.epoch).collect::<Vec<_>>(), [2, 4, 5]);
+    assert!(outcome.epochs.iter().all(|e| (0.0..=1.0).contains(&e.running_accuracy)));
+}
+
+#[test]
 fn a_resumed_run_ends_in_the_same_bits_as_an_undisturbed_one_on_any_threads() {
     let (train, test) = (halves(30, 1), halves(10, 2));
     let undisturbed = with_threads(1, || {
