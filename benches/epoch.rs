@@ -26,7 +26,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 struct Ends(Vec<f64>);
 
 impl Observer for Ends {
-    fn epoch(&mut self, _: &EpochSummary, _: &Trainer) -> ControlFlow<()> {
+    fn epoch(&mut self, _: Option<&EpochSummary>, _: &Trainer) -> ControlFlow<()> {
         self.0.push(cpu_seconds());
         ControlFlow::Continue(())
     }

@@ -40,7 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 /// A learning curve.
 #[derive(Serialize, ToSchema)]
 struct LearningCurve {
-    /// One point per complete epoch, the first one first.
+    /// One point per evaluated epoch, the first one first.
     items: Vec<EpochSummary>,
 }
 
@@ -208,7 +208,8 @@ async fn picture(
 fn title(run: &TrainingRun) -> String {
     let maps: Vec<String> = run.recipe.conv.iter().map(u32::to_string).collect();
     let network = if run.name.is_empty() { maps.join("-") } else { run.name.clone() };
-    format!("{network} · seed {} · {} of {} epochs", run.seed, run.epoch, run.epochs)
+    // What tells runs apart comes last, which a title that is cut keeps.
+    format!("{network} · {} of {} epochs · seed {}", run.epoch, run.epochs, run.seed)
 }
 
 #[derive(Deserialize, Validate, IntoParams)]

@@ -146,32 +146,54 @@ fn tile<const T: usize, const FUSED: bool>(
 /// `sums[n][m] += Σ_r a[m / 16][r][m % 16] · b[n][r]`: the transpose of panels `a` times panels `b`, of
 /// `rows` rows each.
 pub(crate) fn add_outer(unit: Unit, rows: usize, a: &[Row], b: &[Row], sums: &mut [Row]) {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn fma256(rows: usize, a: &[Row], b: &[Row], sums: &mut [Row]) {
+        add_outer_body(rows, a, b, sums, outer_columns::<6, true>);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f")]
+    fn fma512(rows: usize, a: &[Row], b: &[Row], sums: &mut [Row]) {
+        // The closure takes on this function's instruction set.
+        add_outer_body(rows, a, b, sums, |a, b, sums| outer_columns_512(a, b, sums));
+    }
+
+    match unit {
+        #[cfg(target_arch = "x86_64")]
+        #[expect(unsafe_code, reason = "calls a body compiled for AVX-512")]
+        // SAFETY: this variant comes from `Unit::detect`, which saw the feature.
+        Unit::Fma512 => unsafe { fma512(rows, a, b, sums) },
+        #[cfg(target_arch = "x86_64")]
+        #[expect(unsafe_code, reason = "calls a body compiled for AVX2 and FMA")]
+        // SAFETY: this variant comes from `Unit::detect`, which saw the features.
+        Unit::Fma256 => unsafe { fma256(rows, a, b, sums) },
+        Unit::Portable => add_outer_body(rows, a, b, sums, outer_columns::<4, false>),
+    }
+}
+
+/// [`add_outer`] by what does it of one panel and another.
+#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
+#[inline(always)]
+fn add_outer_body(
+    rows: usize,
+    a: &[Row],
+    b: &[Row],
+    sums: &mut [Row],
+    columns: impl Fn(&[Row], &[Row], &mut [Row; LANES]),
+) {
     let panels = a.len() / rows;
     for (b, sums) in b.chunks_exact(rows).zip(sums.chunks_exact_mut(panels * LANES)) {
         for (a, sums) in a.chunks_exact(rows).zip(sums.as_chunks_mut().0) {
-            match unit {
-                #[cfg(target_arch = "x86_64")]
-                #[expect(unsafe_code, reason = "calls a body compiled for AVX-512")]
-                // SAFETY: this variant comes from `Unit::detect`, which saw the feature.
-                Unit::Fma512 => unsafe { add_outer_512(a, b, sums) },
-                narrower => add_outer_panel(narrower, a, b, sums),
-            }
+            columns(a, b, sums);
         }
     }
 }
 
-on_each_unit! {
-    /// [`add_outer`] of one panel and another.
-    fn add_outer_panel(a: &[Row], b: &[Row], sums: &mut [Row; LANES]) = add_outer_body;
-}
-
+/// Adds all columns of `a` times `b`, T of them at a time.
 #[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
-fn add_outer_body<const T: usize, const FUSED: bool>(
-    a: &[Row],
-    b: &[Row],
-    sums: &mut [Row; LANES],
-) {
+fn outer_columns<const T: usize, const FUSED: bool>(a: &[Row], b: &[Row], sums: &mut [Row; LANES]) {
     let mut column = 0;
     while column < LANES {
         column += match LANES - column {
@@ -202,12 +224,13 @@ fn outer_tile<const T: usize, const FUSED: bool>(
     T
 }
 
-/// The same of all sixteen columns, with the same bits. In intrinsics, because of plain loops the
-/// compiler makes registers that hold one lane of several columns, which it gathers and scatters:
-/// fifty times slower.
+/// [`outer_columns`] of all sixteen at a time, with the same bits. In intrinsics, because of plain loops
+/// the compiler makes registers that hold one lane of several columns, which it gathers and
+/// scatters: fifty times slower.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn add_outer_512(a: &[Row], b: &[Row], sums: &mut [Row; LANES]) {
+#[inline]
+fn outer_columns_512(a: &[Row], b: &[Row], sums: &mut [Row; LANES]) {
     use std::arch::x86_64::{_mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps};
 
     #[expect(unsafe_code, reason = "reads a row into a register")]

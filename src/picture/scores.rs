@@ -120,7 +120,8 @@ const FACTOR: f32 = 16.0 / 31.622_776;
 const ROUNDER: f32 = 8_388_608.0;
 
 on_each_isa! {
-    /// Perceived brightness is √(0.241 R² + 0.691 G² + 0.068 B²).
+    /// Fills `block` with what is counted of up to [`BLOCK`] pixels; their perceived brightness is
+    /// √(0.241 R² + 0.691 G² + 0.068 B²).
     fn measure(pixels: &[[u8; 3]], block: &mut Block) {
         let [red, green, blue, spread] = &mut block.levels;
         for (((pixel, red), green), blue) in
@@ -268,6 +269,29 @@ mod tests {
         assert_eq!((black.dark, black.light, black.low_information), (0.0, 1.0, 0.0));
         let white = Scores::of(&RgbImage::from_pixel(80, 40, Rgb([255; 3])));
         assert_eq!((white.dark, white.light, white.grayscale), (1.0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn every_instruction_set_measures_the_same() {
+        let pixels: Vec<[u8; 3]> =
+            (0..100_u32).map(|at| [7, 77, 151].map(|factor| (at * factor) as u8)).collect();
+        let run = |isa| {
+            let mut block = Block { levels: [[9; BLOCK]; 4], steps: [9; BLOCK] };
+            measure(isa, &pixels, &mut block);
+            block
+        };
+        let portable = run(Isa::Portable);
+        for (at, &[red, green, blue]) in pixels.iter().enumerate() {
+            let spread = red.max(green).max(blue) - red.min(green).min(blue);
+            assert_eq!(portable.levels.map(|levels| levels[at]), [red, green, blue, spread]);
+            let share = |share: f64, level: u8| share * f64::from(level).powi(2);
+            let bright = (share(0.241, red) + share(0.691, green) + share(0.068, blue)).sqrt();
+            assert!((f64::from(portable.steps[at]) - bright * 16.0).abs() < 0.51);
+        }
+        for isa in Isa::all() {
+            let block = run(isa);
+            assert!(block.levels == portable.levels && block.steps == portable.steps, "{isa:?}");
+        }
     }
 
     #[test]

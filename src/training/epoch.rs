@@ -1,4 +1,4 @@
-//! The learning curve in the database: one row per epoch.
+//! The learning curve in the database: one row per evaluated epoch.
 
 use sqlx::{PgExecutor, query};
 

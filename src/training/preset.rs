@@ -37,7 +37,7 @@ pub fn modern() -> Recipe {
         dropout: vec![0.2],
         image_size: 128,
         train_size: Some(96),
-        epochs: 200,
+        epochs: 180,
         evaluate_every: 5,
         optimizer: Optimizer {
             kind: OptimizerKind::AdamW,
@@ -60,7 +60,7 @@ pub fn modern() -> Recipe {
     }
 }
 
-/// Evaluated epochs that a run of a preset has, or all of them when it has fewer.
+/// A run that is shorter than its preset is evaluated as often as it takes for this many points of its curve.
 const POINTS: u32 = 20;
 
 /// One layer over the features of a frozen, pretrained network. Features are computed once for each
@@ -115,8 +115,7 @@ pub struct Written {
     #[schema(minimum = 1, maximum = 10000)]
     epochs: Option<u32>,
     /// Epochs from one evaluation of the training and the test pictures to the next; the last epoch is
-    /// always evaluated. Only evaluated epochs are recorded, and a run that is interrupted goes on
-    /// behind the last of them.
+    /// always evaluated. The others are not in the learning curve.
     #[schema(minimum = 1, maximum = 10000)]
     evaluate_every: Option<u32>,
     /// Pictures per step.
@@ -159,7 +158,7 @@ impl From<Written> for Recipe {
         // A short run of a preset is no mistake of the one who wrote only the epochs.
         let warmup_epochs = base.schedule.warmup_epochs.min(epochs.saturating_sub(1));
         let schedule = Schedule { warmup_epochs, ..base.schedule };
-        // Whose curve keeps its points.
+        // Whose curve would have few points.
         let evaluate_every = base.evaluate_every.min((epochs / POINTS).max(1));
         // Nor is another size, or a network that has none of its own for training.
         let keeps_size = written.image_size.is_none() && written.family.is_none();

@@ -54,8 +54,7 @@ pub struct Recipe {
     #[schema(minimum = 1, maximum = 10000)]
     pub epochs: u32,
     /// Epochs from one evaluation of the training and the test pictures to the next; the last epoch is
-    /// always evaluated. Only evaluated epochs are recorded, and a run that is interrupted goes on
-    /// behind the last of them.
+    /// always evaluated. The others are not in the learning curve.
     #[serde(skip_serializing_if = "is_one")]
     #[schema(minimum = 1, maximum = 10000)]
     pub evaluate_every: u32,
@@ -156,6 +155,11 @@ impl Recipe {
             dropout: self.dropout.clone(),
             classes,
         }
+    }
+
+    /// Whether both sides are evaluated after this epoch, counted from 1.
+    pub fn evaluates(&self, epoch: u32) -> bool {
+        epoch.is_multiple_of(self.evaluate_every) || epoch == self.epochs
     }
 
     /// Rows and columns of the network's input while training.

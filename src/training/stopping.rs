@@ -10,7 +10,8 @@ use crate::model::architecture::FieldError;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EarlyStopping {
-    /// Epochs without a lower test loss after which the run ends.
+    /// Epochs without a lower test loss after which the run ends, as far as they are evaluated: see
+    /// `evaluate_every`.
     #[schema(minimum = 1, maximum = 10000)]
     pub patience: u32,
     /// What the loss must fall by to count as lower.

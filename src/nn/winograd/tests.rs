@@ -30,6 +30,7 @@ fn every_unit_multiplies_any_number_of_rows_like_the_definition() {
                 }
             }
         }
+        let mut fused = Vec::new();
         for unit in Unit::all() {
             let mut sums = vec![[9.0; LANES]; 3 * rows];
             multiply(unit, rows, &a, &b, &mut sums);
@@ -37,7 +38,11 @@ fn every_unit_multiplies_any_number_of_rows_like_the_definition() {
             let mut sums = vec![[1.0; LANES]; 3 * 2 * LANES];
             add_outer(unit, rows, &a, &c, &mut sums);
             near(&sums, &outer, "outer product");
+            if unit != Unit::Portable {
+                fused.push(sums);
+            }
         }
+        assert!(fused.windows(2).all(|pair| pair[0] == pair[1]), "the width changes no bit");
     }
 }
 

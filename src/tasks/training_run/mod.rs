@@ -225,7 +225,9 @@ impl TrainingRun {
     ) -> Result<(), TaskError> {
         let mut transaction = self.app.pool.begin().await?;
         context.hold(&mut transaction).await?;
-        training::insert_epoch(&mut *transaction, id, &end.summary).await?;
+        if let Some(summary) = &end.summary {
+            training::insert_epoch(&mut *transaction, id, summary).await?;
+        }
         training::set_checkpoint(&mut *transaction, id, sha256, seen as i64).await?;
         transaction.commit().await?;
         Ok(())

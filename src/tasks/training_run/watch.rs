@@ -16,7 +16,8 @@ use crate::training::{BatchProgress, EpochSummary, Observer, Outcome, Trainer, T
 
 /// A complete epoch; the next one begins when it is told to.
 pub(super) struct EpochEnd {
-    pub(super) summary: EpochSummary,
+    /// How it went, where it was evaluated.
+    pub(super) summary: Option<EpochSummary>,
     pub(super) checkpoint: Bytes,
     next: oneshot::Sender<()>,
 }
@@ -81,10 +82,10 @@ impl Observer for Watch {
         if self.stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn epoch(&mut self, summary: &EpochSummary, trainer: &Trainer) -> ControlFlow<()> {
+    fn epoch(&mut self, summary: Option<&EpochSummary>, trainer: &Trainer) -> ControlFlow<()> {
         let checkpoint = trainer.checkpoint().expect("an epoch has just ended").into();
         let (next, told) = oneshot::channel();
-        let end = EpochEnd { summary: summary.clone(), checkpoint, next };
+        let end = EpochEnd { summary: summary.cloned(), checkpoint, next };
         let recorded = self.ends.blocking_send(end).is_ok() && told.blocking_recv().is_ok();
         if recorded { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }

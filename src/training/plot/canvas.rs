@@ -117,7 +117,7 @@ impl Canvas {
         );
         let mut canvas = Self { width: right, body };
         let space = right - 2.0 * EDGE;
-        let (title, size) = shrink(title, &TITLE_SIZES, true, space);
+        let (title, size) = shrink(title, TITLE_SIZES, true, space);
         canvas.label(Label::new(&title, (EDGE, 32.0)).size(size).bold(true));
         let subtitle = fit(subtitle, 13.0, false, space);
         canvas.paragraph(&[subtitle]);

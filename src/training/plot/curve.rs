@@ -40,7 +40,7 @@ const LOSSES: [Line; 2] = [
 ];
 
 const SIZE: Point = (860.0, 600.0);
-const NOTE: &str = "train and test: measured after each epoch, without dropout and augmentation; \
+const NOTE: &str = "train and test: measured after the epoch, without dropout and augmentation; \
                     running: counted while training, with both";
 
 /// Draws training, test and running accuracy with the gap between the first two shaded, the two

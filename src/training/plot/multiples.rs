@@ -49,7 +49,7 @@ fn draw_panel(canvas: &mut Canvas, frame: &Frame, name: &str, epochs: &[EpochSum
     frame.columns(canvas, &epoch_ticks(&frame.x, 5), |tick| format!("{tick}"));
     frame.ground(canvas);
     let (left, right) = frame.x.pixels;
-    let (name, size) = shrink(name, &NAME_SIZES, true, right - left);
+    let (name, size) = shrink(name, NAME_SIZES, true, right - left);
     let top = frame.y.pixels.1;
     canvas.label(Label::new(&name, (left, top - 8.0)).size(size).colour(INK).bold(true));
     draw_gap(canvas, frame, epochs);

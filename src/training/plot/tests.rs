@@ -2,7 +2,7 @@
 
 use resvg::usvg::roxmltree::Document;
 
-use super::text::{fit, width};
+use super::text::{fit, shrink, width};
 use super::*;
 use crate::training::comparison::{Contender, Rule, Sample, select};
 use crate::training::evaluation::Calibration;
@@ -210,5 +210,12 @@ fn text_that_does_not_fit_ends_in_an_ellipsis() {
     assert!(cut.ends_with('…') && width(&cut, 13.0, false) <= 120.0, "{cut}");
     let seed = fit("conv 32-64-128, dropout 0.25-0.5 · seed 8", 10.0, true, 180.0);
     assert!(seed.ends_with("… · seed 8") && width(&seed, 10.0, true) <= 180.0, "{seed}");
+    let long = fit("one · and something very long behind the dot", 10.0, false, 90.0);
+    assert!(long.starts_with("one · and") && long.ends_with('…'), "{long}");
     assert_eq!(fit("anything · at all", 13.0, false, 1.0), "…");
+    let name = "32-64-128 · seed 1";
+    for (space, size, whole) in [(500.0, 13.0, true), (115.0, 10.0, true), (80.0, 10.0, false)] {
+        let (text, chosen) = shrink(name, [13.0, 10.0], false, space);
+        assert_eq!((chosen.to_bits(), text == name), (f64::to_bits(size), whole), "{text}");
+    }
 }

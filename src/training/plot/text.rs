@@ -33,14 +33,15 @@ pub(super) fn width(text: &str, size: f64, bold: bool) -> f64 {
 }
 
 /// `text`, or as much of its beginning as fits in `space`, with an ellipsis; what follows its last
-/// ` · `, which tells it from its neighbours, stays where there is room for it.
+/// ` · `, which tells it from its neighbours, stays unless it takes more than half of the space.
 pub(super) fn fit(text: &str, size: f64, bold: bool, space: f64) -> String {
     let fits = |text: &str| width(text, size, bold) <= space;
     if fits(text) {
         return text.to_owned();
     }
     let last = text.rfind(" · ").unwrap_or(text.len());
-    for end in [&text[last..], ""] {
+    let kept = if width(&text[last..], size, bold) <= space / 2.0 { &text[last..] } else { "" };
+    for end in [kept, ""] {
         let mut short = text[..text.len() - end.len()].to_owned();
         while short.pop().is_some() {
             let cut = format!("{}…{end}", short.trim_end());
@@ -53,10 +54,14 @@ pub(super) fn fit(text: &str, size: f64, bold: bool, space: f64) -> String {
 }
 
 /// [`fit`] at the first of these sizes that leaves all of the text, else at the last.
-pub(super) fn shrink(text: &str, sizes: &[f64], bold: bool, space: f64) -> (String, f64) {
+pub(super) fn shrink<const N: usize>(
+    text: &str,
+    sizes: [f64; N],
+    bold: bool,
+    space: f64,
+) -> (String, f64) {
     let fits = |size: &f64| width(text, *size, bold) <= space;
-    let smallest = sizes.last().copied().unwrap_or(12.0);
-    let size = sizes.iter().copied().find(fits).unwrap_or(smallest);
+    let size = sizes.iter().copied().find(fits).unwrap_or(sizes[N - 1]);
     (fit(text, size, bold, space), size)
 }
 

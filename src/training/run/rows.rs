@@ -31,7 +31,7 @@ pub struct TrainingRun {
     /// Training pictures seen, over all epochs; over a pretrained network also each picture whose features were
     /// computed ahead of them.
     pub progress: Progress,
-    /// Epochs that are complete.
+    /// The last epoch that was evaluated, 0 before the first: see `evaluate_every` of the recipe.
     pub epoch: i32,
     /// Epochs in all.
     pub epochs: i32,

@@ -1,4 +1,4 @@
-//! Epochs up to an evaluation: order, batches with the next one prepared meanwhile, and the evaluation.
+//! One epoch: order, batches with the next one prepared meanwhile, and evaluation where it is due.
 
 use std::time::Instant;
 
@@ -69,37 +69,38 @@ impl Source<'_> {
     }
 }
 
+/// What an evaluated epoch gives: how it went, and both sets as the network then sees them.
+pub(super) type Evaluated = (EpochSummary, (Evaluation, Evaluation));
+
 impl Trainer {
-    /// Runs the epochs up to the next evaluation and evaluates both sets.
-    pub(super) fn run_epochs(
+    /// Runs one epoch and evaluates both sets after it, where the recipe asks for it.
+    pub(super) fn run_epoch(
         &mut self,
         train: &ImageSet,
         test: &ImageSet,
         observer: &mut dyn Observer,
-    ) -> Result<(EpochSummary, (Evaluation, Evaluation)), TrainingError> {
+    ) -> Result<Option<Evaluated>, TrainingError> {
         let start = Instant::now();
-        self.between_evaluations = true;
-        let recipe = &self.setup.recipe;
-        let (first, every) = (self.state.epoch, recipe.evaluate_every);
-        let epoch = ((first / every).saturating_add(1)).saturating_mul(every).min(recipe.epochs);
-        let (mut correct, mut rate) = (0, recipe.learning_rate);
-        while self.state.epoch < epoch {
-            let (right, last) = self.run_batches(train, observer)?;
-            (correct, rate) = (correct + right, last);
-            self.state.epoch += 1;
-        }
-        let evaluate = |set| Evaluation::of(self.network(), set);
-        let (trained, tested) = (evaluate(train), evaluate(test));
+        let epoch = self.state.epoch + 1;
+        self.inside_epoch = true;
+        let (correct, rate) = self.run_batches(train, observer)?;
+        let evaluations = self.setup.recipe.evaluates(epoch).then(|| {
+            let evaluate = |set| Evaluation::of(self.network(), set);
+            (evaluate(train), evaluate(test))
+        });
         let mut weights = self.state.network.variables().iter().flat_map(|v| &v.data);
-        let finite = trained.loss.is_finite() && tested.loss.is_finite();
+        let finite = evaluations
+            .as_ref()
+            .is_none_or(|(train, test)| train.loss.is_finite() && test.loss.is_finite());
         if !finite || !weights.all(|weight| weight.is_finite()) {
             return Err(TrainingError::NonFiniteLoss { epoch, step: self.state.step });
         }
-        self.between_evaluations = false;
-        let shown = train.len() * (epoch - first) as usize;
+        self.state.epoch = epoch;
+        self.inside_epoch = false;
+        let Some((trained, tested)) = evaluations else { return Ok(None) };
         let summary = EpochSummary {
             epoch,
-            running_accuracy: correct as f64 / shown as f64,
+            running_accuracy: correct as f64 / train.len() as f64,
             train_accuracy: trained.accuracy,
             train_loss: trained.loss,
             test_accuracy: tested.accuracy,
@@ -107,7 +108,7 @@ impl Trainer {
             seconds: start.elapsed().as_secs_f64(),
             learning_rate: Some(rate),
         };
-        Ok((summary, (trained, tested)))
+        Ok(Some((summary, (trained, tested))))
     }
 
     /// All batches of the next epoch, at the size of training; gives the number of right answers on

@@ -38,12 +38,12 @@ pub struct Setup {
     pub backbone: Option<Sha256>,
 }
 
-/// How an epoch went.
+/// How an evaluated epoch went.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EpochSummary {
     /// The epoch, from 1.
     pub epoch: u32,
-    /// Accuracy counted while training, since the evaluation before: dropout on, pictures augmented, weights changing.
+    /// Accuracy counted while training: dropout on, pictures augmented, weights changing.
     pub running_accuracy: f64,
     /// Accuracy on the training pictures after the epoch, in evaluation mode.
     pub train_accuracy: f64,
@@ -53,7 +53,7 @@ pub struct EpochSummary {
     pub test_accuracy: f64,
     /// Mean cross-entropy on the test pictures after the epoch, in nats.
     pub test_loss: f64,
-    /// Wall-clock seconds since the evaluation before, this one included.
+    /// Wall-clock seconds, evaluation included.
     pub seconds: f64,
     /// The optimiser's step size at the end of the epoch; `None` where it was not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,8 +81,9 @@ pub trait Observer {
         ControlFlow::Continue(())
     }
 
-    /// Called after each evaluated epoch, when [`Trainer::checkpoint`] gives the state; `Break` cancels.
-    fn epoch(&mut self, summary: &EpochSummary, trainer: &Trainer) -> ControlFlow<()> {
+    /// Called after each epoch, when [`Trainer::checkpoint`] gives the state, with how it went where
+    /// it was evaluated; `Break` cancels.
+    fn epoch(&mut self, summary: Option<&EpochSummary>, trainer: &Trainer) -> ControlFlow<()> {
         let _ = (summary, trainer);
         ControlFlow::Continue(())
     }
@@ -150,8 +151,8 @@ pub struct Trainer {
     setup: Setup,
     state: State,
     workspace: Workspace,
-    /// Set while the weights are none that were evaluated.
-    between_evaluations: bool,
+    /// Set while the weights stand between two epochs' ends.
+    inside_epoch: bool,
 }
 
 impl Trainer {
@@ -178,7 +179,7 @@ impl Trainer {
         network.resize(setup.recipe.image_size as usize);
         let average = (setup.recipe.ema_decay > 0.0).then(|| network.clone());
         let state = State { network, average, moments, epoch: 0, step: 0, best: None };
-        Ok(Self { setup, state, workspace, between_evaluations: false })
+        Ok(Self { setup, state, workspace, inside_epoch: false })
     }
 
     /// A run continued from [`Trainer::checkpoint`]; it ends in the same bits as an undisturbed one.
@@ -191,9 +192,9 @@ impl Trainer {
         Ok(trainer)
     }
 
-    /// The complete state as bytes, or `None` when the run was stopped between evaluations.
+    /// The complete state as bytes, or `None` when the run was stopped inside an epoch.
     pub fn checkpoint(&self) -> Option<Vec<u8>> {
-        (!self.between_evaluations).then(|| self.state.save(&self.setup))
+        (!self.inside_epoch).then(|| self.state.save(&self.setup))
     }
 
     /// Epochs that are complete.
@@ -223,16 +224,20 @@ impl Trainer {
     ) -> Result<Outcome, TrainingError> {
         self.check(train, "training")?;
         self.check(test, "test")?;
-        if self.between_evaluations {
+        if self.inside_epoch {
             return Err(TrainingError::Cancelled);
         }
         let (mut epochs, mut last) = (Vec::new(), None);
         while self.state.epoch < self.setup.recipe.epochs && !self.has_waited() {
-            let (summary, evaluations) = self.run_epochs(train, test, observer)?;
-            self.remember(summary.test_loss);
-            let flow = observer.epoch(&summary, self);
-            epochs.push(summary);
-            last = Some(evaluations);
+            let evaluated = self.run_epoch(train, test, observer)?;
+            if let Some((summary, _)) = &evaluated {
+                self.remember(summary.test_loss);
+            }
+            let flow = observer.epoch(evaluated.as_ref().map(|(summary, _)| summary), self);
+            if let Some((summary, evaluations)) = evaluated {
+                epochs.push(summary);
+                last = Some(evaluations);
+            }
             if flow.is_break() {
                 return Err(TrainingError::Cancelled);
             }
@@ -245,14 +250,17 @@ impl Trainer {
         Ok(Outcome { epochs, train, test, best_epoch, stopped_early })
     }
 
-    /// Whether the last better epoch lies as far back as the recipe is patient.
+    /// Whether the last better epoch lies as far back as the recipe is patient, where that was looked at.
     fn has_waited(&self) -> bool {
+        if !self.setup.recipe.evaluates(self.state.epoch) {
+            return false;
+        }
         let patience = self.setup.recipe.early_stopping.map(|stopping| stopping.patience);
         let best = self.state.best.as_ref().map(|best| best.epoch);
         patience.zip(best).is_some_and(|(patience, best)| self.state.epoch - best >= patience)
     }
 
-    /// Keeps what early stopping needs of the epoch that has just ended.
+    /// Keeps what early stopping needs of the epoch that has just been evaluated.
     fn remember(&mut self, loss: f64) {
         let Some(stopping) = self.setup.recipe.early_stopping else { return };
         let best = self.state.best.as_ref();

@@ -69,9 +69,9 @@ impl Observer for Stop {
         if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn epoch(&mut self, summary: &EpochSummary, trainer: &Trainer) -> ControlFlow<()> {
+    fn epoch(&mut self, _: Option<&EpochSummary>, trainer: &Trainer) -> ControlFlow<()> {
         self.checkpoint = trainer.checkpoint();
-        let stop = self.after_epoch == Some(summary.epoch);
+        let stop = self.after_epoch == Some(trainer.epoch());
         if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
@@ -91,27 +91,46 @@ fn a_network_learns_to_tell_halves_apart() {
 }
 
 #[test]
-fn a_run_that_is_evaluated_seldom_learns_the_same_and_records_what_it_evaluates() {
+fn a_run_that_is_evaluated_seldom_learns_the_same_and_resumes_at_any_epoch() {
     let (train, test) = (halves(30, 1), halves(10, 2));
-    let run = |every: u32| {
+    let setup = |every| {
         let mut setup = setup();
         (setup.recipe.epochs, setup.recipe.evaluate_every) = (5, every);
-        let mut stop = Stop { after_epoch: Some(4), ..Stop::default() };
-        let mut first = Trainer::new(setup.clone()).unwrap();
-        first.run(&train, &test, &mut stop).unwrap_err();
-        let mut second = Trainer::resume(setup, &stop.checkpoint.unwrap()).unwrap();
-        assert_eq!(second.epoch(), 4);
-        let outcome = second.run(&train, &test, &mut ()).unwrap();
-        (stop.seen.len(), weights_digest(&second), outcome)
+        setup
     };
-    let (often, seldom) = (run(1), run(2));
-    assert_eq!((often.0, &often.1), (seldom.0, &seldom.1));
-    assert_eq!(often.2.test, seldom.2.test);
+    let run = |every| {
+        let mut trainer = Trainer::new(setup(every)).unwrap();
+        let mut outcome = trainer.run(&train, &test, &mut ()).unwrap();
+        outcome.epochs.iter_mut().for_each(|epoch| epoch.seconds = 0.0);
+        (weights_digest(&trainer), outcome)
+    };
+    let (digest, often) = run(1);
+    for (every, evaluated) in [(2, vec![2, 4, 5]), (5, vec![5]), (10_000, vec![5])] {
+        let (same, seldom) = run(every);
+        assert_eq!((&same, &seldom.test), (&digest, &often.test));
+        let expected: Vec<_> = evaluated.iter().map(|at| often.epochs[at - 1].clone()).collect();
+        assert_eq!(seldom.epochs, expected);
+    }
+    let mut stop = Stop { after_epoch: Some(3), ..Stop::default() };
+    Trainer::new(setup(2)).unwrap().run(&train, &test, &mut stop).unwrap_err();
+    let mut resumed = Trainer::resume(setup(2), &stop.checkpoint.unwrap()).unwrap();
+    assert_eq!(resumed.epoch(), 3);
+    let outcome = resumed.run(&train, &test, &mut ()).unwrap();
+    assert_eq!(outcome.epochs.iter().map(|e| e.epoch).collect::<Vec<_>>(), [4, 5]);
+    assert_eq!(weights_digest(&resumed), digest);
+}
+
+#[test]
+fn early_stopping_waits_for_an_evaluation() {
     let mut setup = setup();
-    (setup.recipe.epochs, setup.recipe.evaluate_every) = (5, 2);
-    let outcome = Trainer::new(setup).unwrap().run(&train, &test, &mut ()).unwrap();
-    assert_eq!(outcome.epochs.iter().map(|e| e.epoch).collect::<Vec<_>>(), [2, 4, 5]);
-    assert!(outcome.epochs.iter().all(|e| (0.0..=1.0).contains(&e.running_accuracy)));
+    // Nothing is learnt, so that no epoch is better than the first that is looked at.
+    (setup.recipe.epochs, setup.recipe.evaluate_every) = (20, 4);
+    let (patience, min_delta, restore_best) = (5, 100.0, true);
+    setup.recipe.early_stopping = Some(EarlyStopping { patience, min_delta, restore_best });
+    let outcome =
+        Trainer::new(setup).unwrap().run(&halves(30, 1), &halves(10, 2), &mut ()).unwrap();
+    assert_eq!(outcome.epochs.iter().map(|e| e.epoch).collect::<Vec<_>>(), [4, 8, 12]);
+    assert_eq!((outcome.best_epoch, outcome.stopped_early), (4, true));
 }
 
 #[test]
@@ -211,7 +230,7 @@ fn a_network_trained_at_another_size_is_published_and_resumed_at_its_own() {
 struct Path(Vec<f32>);
 
 impl Observer for Path {
-    fn epoch(&mut self, _: &EpochSummary, trainer: &Trainer) -> ControlFlow<()> {
+    fn epoch(&mut self, _: Option<&EpochSummary>, trainer: &Trainer) -> ControlFlow<()> {
         self.0.push(trainer.state.network.variables()[0].data[0]);
         ControlFlow::Continue(())
     }

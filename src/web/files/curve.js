@@ -8,8 +8,8 @@ const MARGIN = { left: 46, right: 12, top: 12, bottom: 26 };
 const LABEL = 34;
 
 const LINES = [
-  { name: "Train", key: "train_accuracy", className: "train", about: "On the training pictures, after each epoch" },
-  { name: "Test", key: "test_accuracy", className: "test", about: "On the held-out pictures, after each epoch" },
+  { name: "Train", key: "train_accuracy", className: "train", about: "On the training pictures, after an epoch" },
+  { name: "Test", key: "test_accuracy", className: "test", about: "On the held-out pictures, after an epoch" },
   { name: "Running", key: "running_accuracy", className: "running", about: "While learning, with dropout and augmentation" },
 ];
 
@@ -63,8 +63,11 @@ export class Curve {
 
   #pick(x) {
     const span = this.#width - MARGIN.left - MARGIN.right;
-    const wanted = x === null ? null : 1 + Math.round(((x - MARGIN.left) / span) * (this.#total - 1));
-    const picked = wanted === null ? null : this.#epochs[Math.min(Math.max(wanted, 1), this.#epochs.length) - 1];
+    const wanted = 1 + ((x - MARGIN.left) / span) * (this.#total - 1);
+    const away = ({ epoch }) => Math.abs(epoch - wanted);
+    // Not every epoch need have been evaluated.
+    const nearest = () => this.#epochs.reduce((best, one) => (away(one) < away(best) ? one : best), this.#epochs[0]);
+    const picked = x === null ? null : (nearest() ?? null);
     if (picked === this.#picked) return;
     this.#picked = picked;
     this.#draw();
@@ -78,7 +81,7 @@ export class Curve {
     setText(this.#at, shown ? `epoch ${count(shown.epoch)}` : "no epoch yet");
     const last = this.#epochs.at(-1);
     const end = last ? `, test ${share(last.test_accuracy)} at the last` : "";
-    this.#svg.setAttribute("aria-label", `Accuracy over ${plural(this.#epochs.length, "epoch")}${end}`);
+    this.#svg.setAttribute("aria-label", `Accuracy over ${plural(last?.epoch ?? 0, "epoch")}${end}`);
     this.#svg.setAttribute("viewBox", `0 0 ${this.#width} ${HEIGHT}`);
     this.#svg.replaceChildren(...this.#levels(), ...this.#ticks(), ...LINES.map((line) => this.#line(line)), ...this.#marks(shown));
   }
