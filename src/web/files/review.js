@@ -208,6 +208,8 @@ async function decide(decision, name) {
     const gone = new Set(pictures(reviews));
     grid.clear();
     grid.show(grid.items.filter((item) => !gone.has(item.id)));
+    // At once, so that a key that follows closely is not typed into the list of classes.
+    if (inside && grid.items.length > 0) grid.focus();
     say(`${words(reviews)}. U takes it back.`);
   });
   await afterwards(inside);
