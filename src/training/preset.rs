@@ -158,7 +158,7 @@ impl From<Written> for Recipe {
         // A short run of a preset is no mistake of the one who wrote only the epochs.
         let warmup_epochs = base.schedule.warmup_epochs.min(epochs.saturating_sub(1));
         let schedule = Schedule { warmup_epochs, ..base.schedule };
-        // Whose curve would have few points.
+        // Evaluated as seldom as the preset, its curve would have few points.
         let evaluate_every = base.evaluate_every.min((epochs / POINTS).max(1));
         // Nor is another size, or a network that has none of its own for training.
         let keeps_size = written.image_size.is_none() && written.family.is_none();

@@ -208,8 +208,6 @@ async function decide(decision, name) {
     const gone = new Set(pictures(reviews));
     grid.clear();
     grid.show(grid.items.filter((item) => !gone.has(item.id)));
-    // At once, so that a key that follows closely is not typed into the list of classes.
-    if (inside && grid.items.length > 0) grid.focus();
     say(`${words(reviews)}. U takes it back.`);
   });
   await afterwards(inside);
@@ -241,12 +239,19 @@ async function work(run) {
 }
 
 async function afterwards(refocus, wanted = []) {
+  // Before anything is read: a key that follows closely is for the grid, not for the list of classes.
+  const focused = refocus && enter(wanted);
   await history.read();
   if (grid.items.length === 0 && cursor) await load();
   settle();
-  const back = grid.items.find((item) => wanted.includes(item.id));
-  if (refocus && grid.items.length > 0) grid.focus(back?.id);
-  else if (refocus) byId("undo").focus();
+  if (refocus && !focused && !enter(wanted)) byId("undo").focus();
   tell("reviewed");
   refreshDatasets().catch(() => {});
+}
+
+/** Gives the focus to one of these pictures, or to where it was; false when there is none. */
+function enter(wanted) {
+  if (grid.items.length === 0) return false;
+  grid.focus(grid.items.find((item) => wanted.includes(item.id))?.id);
+  return true;
 }
