@@ -25,7 +25,9 @@ pub mod verdict;
 mod weighing;
 
 pub use audit::{Audit, AuditedImage, Stratum, audit};
-pub use comparison::{JobDifference, differences};
+pub use comparison::{
+    DifferenceFilter, DifferenceTotal, JobDifference, difference_totals, differences,
+};
 pub use duplicates::Keeper;
 pub use estimate::{Estimate, estimate};
 pub use halt::Halt;

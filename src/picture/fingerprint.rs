@@ -7,6 +7,7 @@ use image::{GrayImage, ImageBuffer, Luma};
 
 use super::resize;
 
+/// Luma in 16 bits.
 type Deep = ImageBuffer<Luma<u16>, Vec<u16>>;
 
 /// Most differing bits of the difference hashes of near-duplicates.
@@ -30,7 +31,11 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     pub(super) fn of(luma: &GrayImage) -> Self {
-        Self { dhash: dhash(luma), phash: phash(luma) }
+        // At 8 bits, rounding alone flips bits on an even background.
+        let deep = luma.as_raw().iter().map(|&level| u16::from(level) * 257).collect();
+        let deep =
+            Deep::from_raw(luma.width(), luma.height(), deep).expect("as many levels as pixels");
+        Self { dhash: dhash(&deep), phash: phash(&deep) }
     }
 }
 
@@ -43,16 +48,14 @@ pub fn near(a: Fingerprint, b: Fingerprint) -> Option<(u32, u32)> {
     (dhash <= MAX_DHASH_DISTANCE && phash <= MAX_PHASH_DISTANCE).then_some((dhash, phash))
 }
 
-/// Luma resized without its aspect, in 16 bits: at 8 bits, rounding alone flips bits on an even background.
-fn cells(luma: &GrayImage, width: u32, height: u32) -> Vec<u16> {
-    let deep = luma.as_raw().iter().map(|&level| u16::from(level) * 257).collect();
-    let deep = Deep::from_raw(luma.width(), luma.height(), deep).expect("as many levels as pixels");
+/// `luma` resized without its aspect.
+fn cells(luma: &Deep, width: u32, height: u32) -> Vec<u16> {
     let mut cells = Deep::new(width, height);
-    resize::resample(&deep, &mut cells);
+    resize::resample(luma, &mut cells);
     cells.into_raw()
 }
 
-fn dhash(luma: &GrayImage) -> u64 {
+fn dhash(luma: &Deep) -> u64 {
     let cells = cells(luma, 9, 8);
     let pairs = cells.chunks_exact(9).flat_map(|row| row.windows(2));
     pairs.fold(0, |hash, pair| hash << 1 | u64::from(pair[0] < pair[1]))
@@ -70,7 +73,7 @@ static COSINES: LazyLock<[[f32; SIDE]; LOW]> = LazyLock::new(|| {
     })
 });
 
-fn phash(luma: &GrayImage) -> u64 {
+fn phash(luma: &Deep) -> u64 {
     let cells = cells(luma, SIDE as u32, SIDE as u32);
     let mut rows = [[0.0; LOW]; SIDE];
     for (row, levels) in rows.iter_mut().zip(cells.chunks_exact(SIDE)) {

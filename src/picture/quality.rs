@@ -3,6 +3,8 @@
 use image::{GrayImage, RgbImage};
 use serde::{Deserialize, Serialize};
 
+use crate::nn::isa::{Isa, on_each_isa};
+
 /// Quality numbers of a picture's thumbnail, all from its luma.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Quality {
@@ -43,26 +45,41 @@ impl Quality {
 
 /// Luma by ITU-R BT.601, in integers so that every machine agrees.
 pub(super) fn luma(pixels: &RgbImage) -> GrayImage {
-    let levels = pixels
-        .as_raw()
-        .chunks_exact(3)
-        .map(|rgb| {
-            let [red, green, blue] = [rgb[0], rgb[1], rgb[2]].map(u32::from);
-            ((77 * red + 150 * green + 29 * blue + 128) >> 8) as u8
-        })
-        .collect();
-    GrayImage::from_raw(pixels.width(), pixels.height(), levels)
-        .expect("one level was made for each pixel")
+    let mut luma = GrayImage::new(pixels.width(), pixels.height());
+    weigh(Isa::detect(), pixels.as_raw().as_chunks().0, &mut luma);
+    luma
+}
+
+on_each_isa! {
+    /// Fills `luma` from as many pixels.
+    fn weigh(pixels: &[[u8; 3]], luma: &mut [u8]) {
+        for (pixel, level) in pixels.iter().zip(luma) {
+            let [red, green, blue] = pixel.map(u16::from);
+            *level = ((77 * red + 150 * green + 29 * blue + 128) >> 8) as u8;
+        }
+    }
 }
 
 /// Variance over the inner pixels; 0 for a picture without any.
 fn laplacian_variance(luma: &GrayImage) -> f64 {
     let width = luma.width() as usize;
-    let (mut count, mut sum, mut square) = (0_i64, 0_i64, 0_i64);
     let rows: Vec<&[u8]> = luma.as_raw().chunks_exact(width).collect();
-    for window in rows.windows(3) {
-        let (above, below) = (&window[0][1..], &window[2][1..]);
-        let inner = window[1].windows(3).zip(above).zip(below);
+    let (mut sum, mut square) = (0, 0);
+    for rows in rows.windows(3) {
+        add_laplacian(Isa::detect(), [rows[0], rows[1], rows[2]], &mut sum, &mut square);
+    }
+    let count = width.saturating_sub(2) * rows.len().saturating_sub(2);
+    if count == 0 {
+        return 0.0;
+    }
+    let mean = sum as f64 / count as f64;
+    square as f64 / count as f64 - mean * mean
+}
+
+on_each_isa! {
+    /// Adds the Laplacian of the inner pixels of the middle one of three rows, and its square.
+    fn add_laplacian(rows: [&[u8]; 3], sum: &mut i64, square: &mut i64) {
+        let inner = rows[1].windows(3).zip(&rows[0][1..]).zip(&rows[2][1..]);
         // A row of a thumbnail fits 32 bits: 256 squares of at most 1020.
         let (mut row, mut row_square) = (0_i32, 0_i32);
         for ((along, up), down) in inner {
@@ -71,15 +88,9 @@ fn laplacian_variance(luma: &GrayImage) -> f64 {
             row += value;
             row_square += value * value;
         }
-        count += width.saturating_sub(2) as i64;
-        sum += i64::from(row);
-        square += i64::from(row_square);
+        *sum += i64::from(row);
+        *square += i64::from(row_square);
     }
-    if count == 0 {
-        return 0.0;
-    }
-    let mean = sum as f64 / count as f64;
-    square as f64 / count as f64 - mean * mean
 }
 
 #[cfg(test)]
@@ -100,5 +111,22 @@ mod tests {
         assert!((quality.contrast - 0.5).abs() < 1e-6);
         assert!((quality.entropy - 1.0).abs() < 1e-6);
         assert!(quality.sharpness > 100_000.0);
+    }
+
+    #[test]
+    fn every_instruction_set_measures_the_same() {
+        let pixels: Vec<[u8; 3]> =
+            (0..100_u32).map(|at| [7, 77, 151].map(|factor| (at * factor) as u8)).collect();
+        let run = |isa| {
+            let (mut luma, mut sum, mut square) = ([0; 100], 0, 0);
+            weigh(isa, &pixels, &mut luma);
+            add_laplacian(isa, [&luma[..33], &luma[33..66], &luma[66..99]], &mut sum, &mut square);
+            (luma, sum, square)
+        };
+        let portable = run(Isa::Portable);
+        assert_eq!(portable.0[1], ((77 * 7 + 150 * 77 + 29 * 151 + 128) >> 8) as u8);
+        for isa in Isa::all() {
+            assert_eq!(run(isa), portable, "{isa:?}");
+        }
     }
 }

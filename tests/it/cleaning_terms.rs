@@ -95,9 +95,18 @@ async fn a_job_is_estimated_before_and_compared_after() {
     );
     let rest = compare(&format!("&cursor={}", page["next_cursor"].as_str().unwrap())).await;
     assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next_cursor"]), (1, &json!(null)));
-    let elsewhere = format!("{}/differences?with={}", path(&second), uuid::Uuid::now_v7());
-    let (status, problem) = fleet.service.get(&elsewhere).await;
-    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("with")));
+    assert_eq!(compare("&check=outlier").await["items"], json!([]));
+    let (with, second) = (first["id"].as_str().unwrap(), path(&second));
+    let (_, totals) = fleet.service.get(&format!("{second}/differences/totals?with={with}")).await;
+    assert_eq!(
+        totals["items"],
+        json!([{"check": "tags", "before": "passed", "after": "flagged", "images": 3}])
+    );
+    for list in ["differences", "differences/totals"] {
+        let elsewhere = format!("{second}/{list}?with={}", uuid::Uuid::now_v7());
+        let (status, problem) = fleet.service.get(&elsewhere).await;
+        assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("with")));
+    }
 }
 
 #[tokio::test]

@@ -74,7 +74,10 @@ fn evidence(own: &Member, cluster: &[Member], rule: Keeper) -> Value {
     let (dhash, phash) = own.distances(keeper);
     let listed = cluster.iter().take(LISTED);
     let members: Vec<Value> = listed
-        .map(|member| json!({ "image_id": member.image_id, "class": member.class }))
+        .map(|member| {
+            let Member { image_id, class, width, height, .. } = member;
+            json!({ "image_id": image_id, "class": class, "width": width, "height": height })
+        })
         .collect();
     json!({
         "cluster": {
@@ -82,6 +85,8 @@ fn evidence(own: &Member, cluster: &[Member], rule: Keeper) -> Value {
         },
         "keeper": keeper.image_id,
         "keeper_class": keeper.class,
+        "keeper_width": keeper.width,
+        "keeper_height": keeper.height,
         "rule": rule,
         "dhash_distance": dhash,
         "phash_distance": phash,
@@ -119,6 +124,7 @@ mod tests {
         assert_eq!((second.outcome, second.code), (Outcome::Flagged, None));
         assert_eq!(second.evidence["phash_distance"], json!(1));
         assert_eq!(second.evidence["keeper"], json!(cluster[0].image_id));
+        assert_eq!(second.evidence["keeper_width"], json!(cluster[0].width));
         assert_eq!(second.evidence["cluster"]["id"], json!(cluster[0].sha256));
         assert_eq!(second.evidence["cluster"]["members"][2]["class"], "cat");
         assert!(judged(2, &cluster).score > second.score, "the less alike is less suspicious");

@@ -1,13 +1,13 @@
 /** What one cleaning job says differently from another one, by check. */
 
-import { all } from "./api.js";
+import { all, get } from "./api.js";
 import { spaced } from "./checks.js";
 import { label } from "./audit.js";
 import { line } from "./differences.js";
 import { byId, plural, setOptions, setText } from "./dom.js";
 import { news } from "./state.js";
 
-/** Differences that are read. */
+/** Pictures of one line that are shown. */
 const MOST = 2000;
 
 let job = null;
@@ -36,43 +36,40 @@ async function show() {
   setText(byId("compare-none"), "Comparing …");
   let text = "";
   try {
-    const found = await all(`/cleaning-jobs/${job.id}/differences`, { with: other }, MOST);
+    const path = `/cleaning-jobs/${job.id}/differences`;
+    const { items } = await get(`${path}/totals`, { with: other });
     if (mine !== turn) return;
-    byId("compare-list").replaceChildren(...[...kinds(found)].map(([words, ones]) => difference(words, ones)));
-    if (found.length === 0) text = "In the checks that both made, they say the same.";
-    if (found.length >= MOST) text = `Only the first ${plural(found.length, "difference")}.`;
+    byId("compare-list").replaceChildren(...items.map((total) => difference(total, path, other)));
+    if (items.length === 0) text = "In the checks that both made, they say the same.";
   } catch (problem) {
     text = problem.message;
   }
   if (mine === turn) setText(byId("compare-none"), text);
 }
 
-/** The differences by check and by what became of the pictures. */
-function kinds(found) {
-  const groups = new Map();
-  for (const one of found) {
-    const words = `${spaced(one.check)}: ${change(one)}`;
-    groups.set(words, [...(groups.get(words) ?? []), one]);
-  }
-  return new Map([...groups].sort(([one], [other]) => one.localeCompare(other)));
-}
-
 const OUTCOME = { flagged: "flagged", passed: "passed", unscannable: "could not look", null: "had not seen it" };
 
 function change({ before, after }) {
-  if (after === "flagged") return "newly flagged";
+  if (before === "passed" && after === "flagged") return "newly flagged";
   if (before === "flagged" && after === "passed") return "no longer flagged";
   return `${OUTCOME[before ?? null]}, now ${OUTCOME[after ?? null]}`;
 }
 
-function difference(words, ones) {
-  const [{ check }] = ones;
+/** A line that says how many pictures changed in one way, and reads them when somebody looks. */
+function difference(total, path, other) {
+  const { check, before, after, images } = total;
+  const words = change(total);
   const note = ({ reason_before, reason_after }) => [
     `Before: ${reason_before ?? "not judged"}`,
     `Then: ${reason_after ?? "not judged"}`,
   ];
-  const entries = async () => ones.map((one) => ({ id: one.image_id, note: note(one) }));
+  const entries = async () => {
+    const found = await all(path, { with: other, check }, MOST);
+    const ones = found.filter((one) => one.before === before && one.after === after);
+    return ones.map((one) => ({ id: one.image_id, note: note(one) }));
+  };
   const title = `What changed in ${spaced(check)}`;
-  const about = `${plural(ones.length, "picture")} on which the two cleanings differ: ${words.split(": ")[1]}.`;
-  return line({ words, pictures: ones.length, label: `Look at: ${words}`, shown: { title, about, check, entries } });
+  const about = `${plural(images, "picture")} on which the two cleanings differ: ${words}.`;
+  const shown = { title, about, check, entries };
+  return line({ words: `${spaced(check)}: ${words}`, pictures: images, label: `Look at: ${spaced(check)}: ${words}`, shown });
 }
