@@ -59,9 +59,8 @@ pub async fn differences(
         JobDifference,
         r#"select image_id as "image_id!: ImageId", "check" as "check!",
                before as "before: Outcome", reason_before, after as "after: Outcome", reason_after
-           from job_differences($1, $2)
-           where ($3::text is null or "check" = $3)
-             and ($4::uuid is null or (image_id, "check") > ($4, $5))
+           from job_differences($1, $2, $3)
+           where $4::uuid is null or (image_id, "check") > ($4, $5)
            order by image_id, "check" limit $6"#,
         before as CleaningJobId,
         after as CleaningJobId,
@@ -83,7 +82,7 @@ pub async fn difference_totals(
         DifferenceTotal,
         r#"select "check" as "check!", before as "before: Outcome", after as "after: Outcome",
                count(*) as "images!"
-           from job_differences($1, $2) group by 1, 2, 3 order by 1, 2, 3"#,
+           from job_differences($1, $2, null) group by 1, 2, 3 order by 1, 2, 3"#,
         before as CleaningJobId,
         after as CleaningJobId,
     )

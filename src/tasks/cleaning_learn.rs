@@ -1,5 +1,6 @@
 //! `cleaning_learn`: trains networks on a dataset's own pictures, each of which judges those that it has not seen.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,23 +9,24 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
-use tokio::time::interval;
+use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::time::{interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::cleaning_check;
 use super::cleaning_plan::fail_job;
 use super::training_run::{unloadable, untrainable};
 use crate::app::App;
-use crate::cleaning::learning::{self, FEWEST, Learnt, NETWORKS};
+use crate::cleaning::learning::{self, FEWEST, Journal, Learnt, NETWORKS, OutOfFold};
 use crate::cleaning::{CleaningJob, job};
-use crate::db::{ClassId, CleaningJobId};
+use crate::db::{ClassId, CleaningJobId, Sha256};
 use crate::queue::{Context, Failure, Handler, Lane, NewTask, Task, TaskError};
 use crate::snapshot::{self, Member, leaks};
 use crate::training::pictures::{self, Source};
 use crate::training::{ImageSet, TrainingError};
 
 const KIND: &str = "cleaning_learn";
-/// How often the task says how far it is.
+/// How often the task says how far it is, and tries again to.
 const TICK: Duration = Duration::from_secs(1);
 
 /// The task that learns for a cleaning job.
@@ -84,7 +86,7 @@ impl CleaningLearn {
             };
             sets.push(loaded.0);
         }
-        let learnt = train(context, sets, &lesson).await?;
+        let learnt = self.train(context, (id, sets), &lesson).await?;
         self.record(context, id, &lesson, learnt).await
     }
 
@@ -117,47 +119,109 @@ impl CleaningLearn {
         let learnt: Vec<_> = lesson.members.iter().zip(learnt).filter_map(of).collect();
         let mut transaction = self.app.pool.begin().await?;
         context.complete(&mut transaction).await?;
-        learning::insert(&mut transaction, id, &lesson.classes, &learnt).await?;
-        if job::prepared(&mut *transaction, id, NETWORKS).await? {
+        let counted = learning::insert(&mut transaction, id, &lesson.classes, &learnt).await?;
+        if job::prepared(&mut *transaction, id, NETWORKS.saturating_sub(counted)).await? {
             cleaning_check::begin(&mut transaction, id).await?;
         }
         transaction.commit().await?;
         Ok(())
     }
+
+    /// Learns on a thread of its own, which stops behind its batch when the task is cancelled or the worker stops. What
+    /// a network says is kept as soon as it is trained, for a worker that may have to go on.
+    async fn train(
+        &self,
+        context: &Context,
+        (id, sets): (CleaningJobId, Vec<ImageSet>),
+        lesson: &Lesson,
+    ) -> Result<Vec<Learnt>, TaskError> {
+        let (classes, groups) = (lesson.classes.len(), lesson.groups.clone());
+        let pictures = lesson.members.iter().map(|member| (member.sha256, member.label));
+        let key = (id, learning::lesson_digest(pictures, &groups, classes));
+        let stop = CancellationToken::new();
+        let _stop_when_dropped = stop.clone().drop_guard();
+        let trained = Arc::new(AtomicUsize::new(0));
+        let (keep, mut kept) = mpsc::unbounded_channel();
+        let known = learning::recall(&self.app.pool, key).await?;
+        let mut notes = Notes { known, trained: Arc::clone(&trained), keep, stop };
+        let work = move || learning::learn([&sets[0], &sets[1]], classes, &groups, &mut notes);
+        let mut thread = std::pin::pin!(context.spawn_blocking(work));
+        let mut ticks = interval(TICK);
+        loop {
+            tokio::select! {
+                // First, so that no stop loses a network that waits to be kept.
+                biased;
+                Some((network, judged)) = kept.recv() => {
+                    self.keep(context, key, (network, &judged)).await?;
+                }
+                learnt = &mut thread => {
+                    let learnt = learnt.context("the training thread ended early")?;
+                    return learnt.map_err(|error| match error {
+                        TrainingError::Cancelled => TaskError::GiveBack,
+                        error => untrainable(error),
+                    });
+                }
+                () = context.cancelled().cancelled() => return Err(TaskError::LeaseLost),
+                () = context.stopping().cancelled() => return Err(TaskError::GiveBack),
+                _ = ticks.tick() => {
+                    context.progress(trained.load(Ordering::Relaxed) as u64, NETWORKS as u64);
+                }
+            }
+        }
+    }
+
+    /// Keeps what a network says, and counts it; waits for a database that is away while the next one is trained.
+    async fn keep(
+        &self,
+        context: &Context,
+        (job, lesson): (CleaningJobId, Sha256),
+        (network, judged): (usize, &OutOfFold),
+    ) -> Result<(), TaskError> {
+        let write = async || {
+            let mut transaction = self.app.pool.begin().await?;
+            context.hold(&mut transaction).await?;
+            if learning::keep(&mut *transaction, (job, lesson), network, judged).await? {
+                job::advance(&mut *transaction, job).await?;
+            }
+            transaction.commit().await?;
+            Ok(())
+        };
+        loop {
+            match write().await {
+                Err(TaskError::Snooze { .. }) => tokio::select! {
+                    () = sleep(TICK) => {}
+                    () = context.cancelled().cancelled() => return Err(TaskError::LeaseLost),
+                    () = context.stopping().cancelled() => return Err(TaskError::GiveBack),
+                },
+                Ok(()) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        tracing::info!(job = %job, network, "a network has learnt");
+        Ok(())
+    }
 }
 
-/// Learns on a thread of its own, which stops behind its batch when the task is cancelled or the worker stops.
-async fn train(
-    context: &Context,
-    sets: Vec<ImageSet>,
-    lesson: &Lesson,
-) -> Result<Vec<Learnt>, TaskError> {
-    let (classes, groups) = (lesson.classes.len(), lesson.groups.clone());
-    let stop = CancellationToken::new();
-    let _stop_when_dropped = stop.clone().drop_guard();
-    let trained = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&trained);
-    let mut watch = move |networks| {
-        counter.store(networks, Ordering::Relaxed);
-        if stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
-    let work = move || learning::learn([&sets[0], &sets[1]], classes, &groups, &mut watch);
-    let mut thread = std::pin::pin!(context.spawn_blocking(work));
-    let mut ticks = interval(TICK);
-    loop {
-        tokio::select! {
-            learnt = &mut thread => {
-                let learnt = learnt.context("the training thread ended early")?;
-                return learnt.map_err(|error| match error {
-                    TrainingError::Cancelled => TaskError::GiveBack,
-                    error => untrainable(error),
-                });
-            }
-            _ = ticks.tick() => {
-                context.progress(trained.load(Ordering::Relaxed) as u64, NETWORKS as u64);
-            }
-            () = context.cancelled().cancelled() => return Err(TaskError::LeaseLost),
-            () = context.stopping().cancelled() => return Err(TaskError::GiveBack),
-        }
+/// What the training thread knows of the task.
+struct Notes {
+    known: BTreeMap<usize, OutOfFold>,
+    trained: Arc<AtomicUsize>,
+    keep: UnboundedSender<(usize, OutOfFold)>,
+    stop: CancellationToken,
+}
+
+impl Journal for Notes {
+    fn trained(&mut self, networks: usize) -> ControlFlow<()> {
+        self.trained.store(networks, Ordering::Relaxed);
+        if self.stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn recall(&mut self, network: usize) -> Option<OutOfFold> {
+        self.known.remove(&network)
+    }
+
+    fn keep(&mut self, network: usize, judged: &OutOfFold) {
+        // Nobody listens any more where the task has ended.
+        let _ = self.keep.send((network, judged.clone()));
     }
 }

@@ -110,7 +110,8 @@ impl CleaningPlan {
             && !images.is_empty()
             && !learning::is_learnt(&self.app.pool, job.id).await?
         {
-            steps += learning::NETWORKS;
+            let kept = learning::kept(&self.app.pool, job.id).await?;
+            steps += learning::NETWORKS.saturating_sub(kept);
             tasks.push(cleaning_learn::task(job.id));
         }
         Ok((tasks, steps))

@@ -57,6 +57,7 @@ try {
   await step("a cleaning shows what it costs, and begins", () => startsCleaning(page));
   await step("the sample of a check is shown for review", () => showsSample(page));
   await step("another tag rule shows what it would flag", () => triesAnotherRule(page));
+  await step("two cleanings are compared", () => comparesCleanings(page));
   await step("a run is repeated on what the dataset is now", () => retrains(page));
   await step("a service that is away is told, and so is its return", () => survivesOutage(page));
   await step("the page fits a narrow screen and has a dark side", () => looks(page));
@@ -381,6 +382,29 @@ async function triesAnotherRule(page) {
   assert.ok(wanted.newly_flagged > 0, "the strictest rule flags no picture more");
   await page.click('[aria-label="Look at what would be newly flagged"]');
   const first = wanted.images.find(({ outcome, before }) => outcome === "flagged" && before === "passed");
+  await page.waitForSelector(tile(first.image_id));
+  await page.click("#asked-back");
+  await page.waitForSelector(tile((await queue())[0].id));
+}
+
+/** The dry run with what flagged first: it keeps other duplicates, and some pictures have been decided about since. */
+async function comparesCleanings(page) {
+  const { items } = await json("/cleaning-jobs?status=succeeded");
+  const [job, other] = [items.find((job) => job.dry_run), items.find((job) => !job.dry_run)];
+  const path = `/cleaning-jobs/${job.id}/differences`;
+  const { items: totals } = await json(`${path}/totals?with=${other.id}`);
+  assert.ok(totals.length > 0, "the two cleanings say the same");
+  await page.selectOption("#audit-job", job.id);
+  await page.click("#compare summary");
+  await page.selectOption("#compare-job", other.id);
+  const lines = page.locator("#compare-list li");
+  await lines.nth(totals.length - 1).waitFor();
+  assert.deepEqual(await lines.locator("b").allTextContents(), totals.map(({ images }) => images.toLocaleString("en")));
+  await shoot(page, "compare", "#audit");
+  await lines.first().locator("button").click();
+  const [{ check, before, after }] = totals;
+  const of = (one) => one.before === before && one.after === after;
+  const first = (await json(`${path}?with=${other.id}&check=${check}&limit=200`)).items.find(of);
   await page.waitForSelector(tile(first.image_id));
   await page.click("#asked-back");
   await page.waitForSelector(tile((await queue())[0].id));

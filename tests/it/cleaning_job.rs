@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use serde_json::json;
+use shipshape::cleaning::learning::{self, NETWORKS, OutOfFold};
+use shipshape::db::{CleaningJobId, Sha256};
 use tokio::sync::RwLock;
 
 use crate::support::fleet::{Fleet, PATIENCE, drawing, fleet, fleet_at, fleet_on, path};
@@ -72,6 +74,42 @@ async fn what_learns_from_the_dataset_needs_enough_of_it() {
         (&job["status"], &job["error"]["code"]),
         (&json!("failed"), &json!("too_few_to_learn"))
     );
+}
+
+#[tokio::test]
+async fn a_network_that_has_learnt_is_counted_once() {
+    let _moves = MOVES.read().await;
+    let fleet = fleet().await;
+    fleet.ships(1, 3).await;
+    let path = fleet.start(&["label_error"], json!({})).await;
+    let job = fleet.service.ended(&path, PATIENCE).await;
+    assert_eq!(job["progress"], json!({"done": 0, "total": NETWORKS + 3}));
+    let (id, pool) =
+        (CleaningJobId(job["id"].as_str().unwrap().parse().unwrap()), &fleet.service.app.pool);
+    let [one, other] = [b"one", b"two"].map(|lesson| Sha256::of(lesson));
+    let said = |distance: f32| OutOfFold {
+        probabilities: vec![0.25, 0.75],
+        distances: vec![distance],
+        deviations: vec![-0.5],
+    };
+    assert!(learning::keep(pool, (id, one), 0, &said(0.1)).await.unwrap());
+    assert!(learning::keep(pool, (id, one), 5, &said(0.2)).await.unwrap());
+    assert_eq!(learning::recall(pool, (id, one)).await.unwrap()[&5], said(0.2));
+    // In another lesson it has said nothing yet, and is no network more.
+    assert!(!learning::keep(pool, (id, other), 5, &said(0.3)).await.unwrap());
+    assert_eq!(
+        learning::recall(pool, (id, one)).await.unwrap().into_keys().collect::<Vec<_>>(),
+        [0]
+    );
+    assert_eq!(learning::kept(pool, id).await.unwrap(), 2);
+
+    let (status, _) = fleet.service.post(&format!("{path}/retry"), &json!({})).await;
+    assert_eq!(status, 202);
+    let job = fleet.service.ended(&path, PATIENCE).await;
+    assert_eq!(job["progress"], json!({"done": 0, "total": NETWORKS - 2 + 3}));
+    let mut connection = pool.acquire().await.unwrap();
+    assert_eq!(learning::insert(&mut connection, id, &[], &[]).await.unwrap(), 2);
+    assert_eq!(learning::kept(pool, id).await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -85,8 +85,6 @@ fn evidence(own: &Member, cluster: &[Member], rule: Keeper) -> Value {
         },
         "keeper": keeper.image_id,
         "keeper_class": keeper.class,
-        "keeper_width": keeper.width,
-        "keeper_height": keeper.height,
         "rule": rule,
         "dhash_distance": dhash,
         "phash_distance": phash,
@@ -124,7 +122,7 @@ mod tests {
         assert_eq!((second.outcome, second.code), (Outcome::Flagged, None));
         assert_eq!(second.evidence["phash_distance"], json!(1));
         assert_eq!(second.evidence["keeper"], json!(cluster[0].image_id));
-        assert_eq!(second.evidence["keeper_width"], json!(cluster[0].width));
+        assert_eq!(second.evidence["cluster"]["members"][0]["width"], json!(cluster[0].width));
         assert_eq!(second.evidence["cluster"]["id"], json!(cluster[0].sha256));
         assert_eq!(second.evidence["cluster"]["members"][2]["class"], "cat");
         assert!(judged(2, &cluster).score > second.score, "the less alike is less suspicious");

@@ -149,8 +149,16 @@ pub async fn record(
     Ok(())
 }
 
-/// Counts `steps` steps of a task that prepares the judging; true when it was the last such task. Locks the job's row
-/// for the rest of the transaction.
+/// Counts a step of a task that prepares the judging and goes on.
+pub async fn advance(executor: impl PgExecutor<'_>, id: CleaningJobId) -> sqlx::Result<()> {
+    query!("update cleaning_jobs set done = done + 1 where id = $1", id as CleaningJobId)
+        .execute(executor)
+        .await?;
+    Ok(())
+}
+
+/// Counts the `steps` steps that are left of a task that prepares the judging; true when it was the last such task. Locks
+/// the job's row for the rest of the transaction.
 pub async fn prepared(
     executor: impl PgExecutor<'_>,
     id: CleaningJobId,
@@ -275,7 +283,7 @@ pub fn plan_task(id: CleaningJobId) -> NewTask {
 }
 
 /// A task of a cleaning job. It has more attempts than others: each worker that dies takes one, however far it had come
-/// with the labels and verdicts that it has stored.
+/// with the labels, networks and verdicts that it has stored.
 pub fn task(kind: &'static str, lane: Lane, id: CleaningJobId) -> NewTask {
     NewTask { max_attempts: 10, ..NewTask::new(kind, lane, id.0) }
 }

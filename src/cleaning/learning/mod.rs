@@ -1,19 +1,22 @@
 //! What the pictures of a dataset say of each other's labels, without any outside model.
 //!
-//! The dataset is cut into folds, and for each fold a small network is trained on the others: it has not seen the
-//! pictures that it judges. That happens twice. A first network is trained for a short time only, so that it learns what
-//! most pictures have in common and none by heart: its features tell which pictures lie far from all others. A second
-//! one sees more of each picture, for longer, and is not shown those strangers nor the labels that the first one is sure
-//! are wrong: from its probabilities confident learning names the labels that are probably wrong.
+//! The dataset is cut into folds, and for each fold small networks are trained on the others: they have not seen the
+//! pictures that they judge. First networks are trained for a short time only, so that they learn what most pictures have
+//! in common and none by heart: their features tell which pictures lie far from all others. What one of them finds far is
+//! partly luck, so several are asked, and their opinions averaged. A second network sees more of each picture, for
+//! longer, and is not shown those strangers nor the labels that the first ones are sure are wrong: from its probabilities
+//! confident learning names the labels that are probably wrong.
 
 mod confident;
+mod journal;
 mod neighbours;
 mod store;
 
 use std::ops::ControlFlow;
 
 use self::confident::Opinion;
-pub use self::store::{LearntOpinion, find, insert, is_learnt, members};
+pub use self::journal::{Journal, OutOfFold, lesson_digest};
+pub use self::store::{LearntOpinion, find, insert, is_learnt, keep, kept, members, recall};
 use crate::model::architecture::Family;
 use crate::nn::rng::{Purpose, Stream};
 use crate::training::optimization::{OptimizerKind, ScheduleKind};
@@ -24,13 +27,16 @@ use crate::training::{
 
 /// Parts into which the pictures are cut.
 const FOLDS: usize = 4;
+/// First networks of each fold.
+const GLANCES: usize = 4;
 /// Networks that are trained.
-pub const NETWORKS: usize = 2 * FOLDS;
+pub const NETWORKS: usize = (GLANCES + 1) * FOLDS;
 /// Fewest pictures from which anything is learnt.
 pub const FEWEST: usize = 5 * FOLDS;
-/// From so many standard deviations above the median distance on, a picture counts as an outlier.
+/// From so many standard deviations above the median distance on, on average over the first networks, a picture counts
+/// as an outlier.
 pub const FAR: f32 = 2.2;
-/// The first network is sure of another label from this probability on.
+/// The first networks are sure of another label from this probability on.
 const SURE: f32 = 0.6;
 /// Seed of folds and networks: the same dataset gets the same opinions.
 const SEED: u64 = 1;
@@ -46,13 +52,13 @@ pub struct Learnt {
     pub suggested_confidence: f32,
     /// Whether the label is held to be wrong.
     pub suspect: bool,
-    /// Mean cosine distance, 0 to 2, to the nearest learnt pictures.
+    /// Mean cosine distance, 0 to 2, to the nearest learnt pictures, on average over the first networks.
     pub distance: f32,
-    /// How many standard deviations that lies above the median.
+    /// How many standard deviations that lies above the median, on average over them.
     pub deviation: f32,
 }
 
-/// Of the first network: small, short, and with few pixels.
+/// Of the first networks: small, short, and with few pixels.
 fn glance() -> Recipe {
     Recipe {
         family: Family::Residual,
@@ -62,6 +68,8 @@ fn glance() -> Recipe {
         dropout: vec![0.2],
         image_size: 48,
         epochs: 15,
+        // Only the trained network is asked.
+        evaluate_every: 15,
         optimizer: Optimizer {
             kind: OptimizerKind::AdamW,
             weight_decay: Some(0.05),
@@ -77,7 +85,13 @@ fn glance() -> Recipe {
 
 /// Of the second network.
 fn study() -> Recipe {
-    Recipe { conv: vec![16, 32, 64, 96], image_size: 96, epochs: 40, ..glance() }
+    Recipe {
+        conv: vec![16, 32, 64, 96],
+        image_size: 96,
+        epochs: 40,
+        evaluate_every: 40,
+        ..glance()
+    }
 }
 
 /// Rows and columns of the pictures that [`learn`] wants for its first and its second networks.
@@ -86,34 +100,40 @@ pub fn sizes() -> [u32; 2] {
 }
 
 /// Learns from pictures, in both of the [`sizes`], whose labels are below `classes`; pictures of one of `groups`, a number
-/// for each picture, look alike and stay in one fold. `watch` hears how many networks are trained, and may stop.
+/// for each picture, look alike and stay in one fold. Networks that `journal` recalls are not trained again, and on
+/// the same kind of processor the result is the same.
 ///
 /// # Errors
-/// [`TrainingError::Cancelled`] when `watch` says so; others where the pictures do not fit the recipe.
+/// [`TrainingError::Cancelled`] when `journal` says so; others where the pictures do not fit the recipe.
 pub fn learn(
     [small, large]: [&ImageSet; 2],
     classes: usize,
     groups: &[usize],
-    watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    journal: &mut dyn Journal,
 ) -> Result<Vec<Learnt>, TrainingError> {
     let folds = folds(small.labels(), groups);
-    let first = Pass { set: small, recipe: glance(), classes, folds: &folds, trained: 0 };
-    let first = first.judge(&vec![true; small.len()], watch)?;
+    let (everything, mut glances) = (vec![true; small.len()], Vec::new());
+    for number in 0..GLANCES {
+        let trained = number * FOLDS;
+        let pass = Pass { set: small, recipe: glance(), classes, folds: &folds, trained };
+        glances.push(pass.judge(&everything, journal)?);
+    }
+    let first = OutOfFold::mean(&glances);
     let trusted = first.trusted(small.labels(), classes);
-    let second = Pass { set: large, recipe: study(), classes, folds: &folds, trained: FOLDS };
-    let second = second.judge(&trusted, watch)?;
+    let trained = GLANCES * FOLDS;
+    let second = Pass { set: large, recipe: study(), classes, folds: &folds, trained };
+    let second = second.judge(&trusted, journal)?;
     let opinions = confident::opinions(large.labels(), &second.probabilities, classes);
     let rows = second.probabilities.chunks_exact(classes);
-    let learnt =
-        |((opinion, row), (distance, deviation)): ((Opinion, &[f32]), (f32, f32))| Learnt {
-            suggested: opinion.suggested,
-            self_confidence: opinion.self_confidence,
-            suggested_confidence: row[opinion.suggested as usize],
-            suspect: opinion.suspect,
-            distance,
-            deviation,
-        };
-    Ok(opinions.into_iter().zip(rows).zip(first.distances).map(learnt).collect())
+    let learnt = |(at, (opinion, row)): (usize, (Opinion, &[f32]))| Learnt {
+        suggested: opinion.suggested,
+        self_confidence: opinion.self_confidence,
+        suggested_confidence: row[opinion.suggested as usize],
+        suspect: opinion.suspect,
+        distance: first.distances[at],
+        deviation: first.deviations[at],
+    };
+    Ok(opinions.into_iter().zip(rows).enumerate().map(learnt).collect())
 }
 
 /// One network for each fold.
@@ -126,26 +146,15 @@ struct Pass<'a> {
     trained: usize,
 }
 
-/// What networks say of pictures that they have not seen.
-struct Judged {
-    /// `[pictures, classes]`
-    probabilities: Vec<f32>,
-    /// Of each picture its distance, and how many standard deviations that lies above the median.
-    distances: Vec<(f32, f32)>,
-}
-
 impl Pass<'_> {
     /// Judges all pictures by networks that are trained on the `trusted` ones alone.
     fn judge(
         &self,
         trusted: &[bool],
-        watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
-    ) -> Result<Judged, TrainingError> {
+        journal: &mut dyn Journal,
+    ) -> Result<OutOfFold, TrainingError> {
         let (classes, count) = (self.classes, self.set.len());
-        let mut all = Judged {
-            probabilities: vec![0.0; count * classes],
-            distances: vec![(0.0, 0.0); count],
-        };
+        let mut all = OutOfFold::blank(count, classes);
         for fold in 0..FOLDS {
             let (held_out, known): (Vec<usize>, Vec<usize>) =
                 (0..count).partition(|&at| self.folds[at] == fold);
@@ -153,12 +162,15 @@ impl Pass<'_> {
             if held_out.is_empty() || known.is_empty() {
                 continue;
             }
-            let judged = self.judge_fold(fold, &known, &held_out, watch)?;
-            for (row, &at) in held_out.iter().enumerate() {
-                let own = &judged.probabilities[row * classes..(row + 1) * classes];
-                all.probabilities[at * classes..(at + 1) * classes].copy_from_slice(own);
-                all.distances[at] = judged.distances[row];
+            let network = self.trained + fold;
+            let recalled = journal.recall(network);
+            if let Some(judged) = recalled.filter(|judged| judged.fits(held_out.len(), classes)) {
+                all.place(&judged, &held_out, classes);
+                continue;
             }
+            let judged = self.judge_fold(network, &known, &held_out, journal)?;
+            journal.keep(network, &judged);
+            all.place(&judged, &held_out, classes);
         }
         Ok(all)
     }
@@ -166,54 +178,52 @@ impl Pass<'_> {
     /// What the network of one fold says of the pictures that it has not seen.
     fn judge_fold(
         &self,
-        fold: usize,
+        network: usize,
         known: &[usize],
         held_out: &[usize],
-        watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
-    ) -> Result<Judged, TrainingError> {
-        let trained = self.trained + fold;
+        journal: &mut dyn Journal,
+    ) -> Result<OutOfFold, TrainingError> {
         let setup = Setup {
             recipe: self.recipe.clone(),
             classes: self.classes,
-            seed: SEED + trained as u64,
+            seed: SEED + network as u64,
             data: String::new(),
             backbone: None,
         };
         let (known, held_out) = (self.set.subset(known), self.set.subset(held_out));
         let mut trainer = Trainer::new(setup)?;
-        let outcome = trainer.run(&known, &held_out, &mut Watch { trained, watch })?;
+        let outcome = trainer.run(&known, &held_out, &mut Watch { trained: network, journal })?;
         let features = |set: &ImageSet| {
             trainer.network().features(set.len(), |index, input| set.fill(index, input))
         };
         let (learnt, seen) = (features(&known), features(&held_out));
         let distances = neighbours::distances(&seen, &learnt, learnt.len() / known.len());
         let deviations = neighbours::deviations(&distances);
-        let distances = distances.into_iter().zip(deviations).collect();
-        Ok(Judged { probabilities: outcome.test.probabilities, distances })
+        Ok(OutOfFold { probabilities: outcome.test.probabilities, distances, deviations })
     }
 }
 
-impl Judged {
+impl OutOfFold {
     /// Which pictures are no strangers, and have a label that nobody is sure is wrong.
     fn trusted(&self, labels: &[u32], classes: usize) -> Vec<bool> {
         let opinions = confident::opinions(labels, &self.probabilities, classes);
         let rows = self.probabilities.chunks_exact(classes);
-        let trusted = |((opinion, row), (_, deviation)): ((Opinion, &[f32]), &(f32, f32))| {
+        let trusted = |((opinion, row), deviation): ((Opinion, &[f32]), &f32)| {
             let is_wrong = opinion.suspect && row[opinion.suggested as usize] > SURE;
             !is_wrong && *deviation <= FAR
         };
-        opinions.into_iter().zip(rows).zip(&self.distances).map(trusted).collect()
+        opinions.into_iter().zip(rows).zip(&self.deviations).map(trusted).collect()
     }
 }
 
 struct Watch<'a> {
     trained: usize,
-    watch: &'a mut dyn FnMut(usize) -> ControlFlow<()>,
+    journal: &'a mut dyn Journal,
 }
 
 impl Observer for Watch<'_> {
     fn batch(&mut self, _: BatchProgress) -> ControlFlow<()> {
-        (self.watch)(self.trained)
+        self.journal.trained(self.trained)
     }
 }
 
@@ -236,67 +246,4 @@ fn folds(labels: &[u32], groups: &[usize]) -> Vec<usize> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::db::ClassId;
-
-    /// Of a cat that looks like a dog, and lies where pictures usually do.
-    pub(in crate::cleaning) fn opinion() -> LearntOpinion {
-        LearntOpinion {
-            class_id: ClassId(uuid::Uuid::nil()),
-            class: "cat".into(),
-            suggested: "dog".into(),
-            self_confidence: 0.04,
-            suggested_confidence: 0.96,
-            suspect: false,
-            distance: 0.1,
-            deviation: 0.0,
-        }
-    }
-
-    #[test]
-    fn every_fold_has_its_share_of_each_class_and_groups_stay_together() {
-        let labels: Vec<u32> = (0..80).map(|at| at % 2).collect();
-        let groups: Vec<usize> = (0..80).map(|at| if at < 8 { 0 } else { at }).collect();
-        let folds = folds(&labels, &groups);
-        assert!(folds[..8].iter().all(|fold| *fold == folds[0]));
-        for class in 0..2 {
-            for fold in 0..FOLDS {
-                let members = (0..80).filter(|at| labels[*at] == class && folds[*at] == fold);
-                assert!((9..=11).contains(&members.count()));
-            }
-        }
-    }
-
-    /// Red and green pictures with a grain, two of them with the wrong label, and two that are like nothing else.
-    #[test]
-    #[ignore = "trains eight networks: cargo test --release learning -- --ignored"]
-    fn wrong_labels_and_strangers_stand_out() {
-        let [small, large] = sizes().map(|size| pictures(size as usize));
-        let groups: Vec<usize> = (0..80).collect();
-        let mut watch = |_| ControlFlow::Continue(());
-        let learnt = learn([&small, &large], 2, &groups, &mut watch).unwrap();
-        let suspects: Vec<usize> = (2..80).filter(|at| learnt[*at].suspect).collect();
-        assert_eq!(suspects, [10, 11]);
-        assert!(learnt[..2].iter().all(|strange| strange.deviation > FAR), "{:?}", &learnt[..2]);
-    }
-
-    fn pictures(size: usize) -> ImageSet {
-        let count = 80;
-        let mut stream = Stream::new(7, Purpose::Initial, 0, 0);
-        let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-        for at in 0..count {
-            let colour = if at < 2 { 3 } else { at % 2 };
-            for pixel in 0..size * size {
-                let grain = (stream.unit() * 60.0) as u8;
-                let stripe = if pixel / 3 % 2 == 0 { 255 } else { 0 };
-                let strange = [stripe, 255 - stripe, stripe];
-                let plain = |channel| if colour == channel { 150 + grain } else { 60 + grain };
-                pixels.extend((0..3).map(|c| if colour == 3 { strange[c] } else { plain(c) }));
-            }
-            let wrong = (10..12).contains(&at);
-            labels.push(((at % 2) ^ usize::from(wrong)) as u32);
-        }
-        ImageSet::new(size, pixels, labels).unwrap()
-    }
-}
+pub(super) mod tests;

@@ -11,6 +11,8 @@ const NEIGHBOURS: usize = 20;
 const LEAST: f32 = 1e-6;
 /// The quartile of a normal distribution, in standard deviations.
 const QUARTILE: f32 = 0.674_49;
+/// What distances and deviations depend on besides the features.
+pub(super) const SETTINGS: (usize, f32, f32) = (NEIGHBOURS, LEAST, QUARTILE);
 
 /// The mean cosine distance, 0 to 2, of each row of `held_out` to its nearest rows of `known`; both are
 /// `[rows, width]`.

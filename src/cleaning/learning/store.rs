@@ -1,8 +1,10 @@
-//! The table of learnt opinions, and the images that are learnt from.
+//! The tables of learnt opinions and of what networks under way have said, and the images that are learnt from.
+
+use std::collections::BTreeMap;
 
 use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 
-use super::Learnt;
+use super::{Learnt, OutOfFold};
 use crate::db::{ClassId, CleaningJobId, DatasetId, ImageId, Sha256};
 use crate::snapshot::{self, Found, Member};
 
@@ -57,14 +59,14 @@ pub async fn is_learnt(executor: impl PgExecutor<'_>, job: CleaningJobId) -> sql
     .await
 }
 
-/// Keeps what was learnt of images, each with its label, a position in `classes`. Images that are gone
-/// meanwhile are left out.
+/// Keeps what was learnt of images, each with its label, a position in `classes`, in place of what the single networks
+/// said; gives how many of those there were. Images that are gone meanwhile are left out.
 pub async fn insert(
     connection: &mut PgConnection,
     job: CleaningJobId,
     classes: &[ClassId],
     learnt: &[(ImageId, usize, Learnt)],
-) -> sqlx::Result<()> {
+) -> sqlx::Result<usize> {
     let images: Vec<ImageId> = learnt.iter().map(|(image, ..)| *image).collect();
     let own: Vec<ClassId> = learnt.iter().map(|(_, label, _)| classes[*label]).collect();
     let suggested: Vec<ClassId> =
@@ -94,9 +96,65 @@ pub async fn insert(
         &numbers(|learnt| learnt.distance),
         &numbers(|learnt| learnt.deviation),
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    let said = query!("delete from cleaning_networks where job_id = $1", job as CleaningJobId);
+    Ok(said.execute(connection).await?.rows_affected() as usize)
+}
+
+/// Keeps what a network of the job says, until [`insert`] has the whole; false where it said something before.
+pub async fn keep(
+    executor: impl PgExecutor<'_>,
+    (job, lesson): (CleaningJobId, Sha256),
+    network: usize,
+    judged: &OutOfFold,
+) -> sqlx::Result<bool> {
+    query_scalar!(
+        r#"insert into cleaning_networks
+               (job_id, network, lesson, probabilities, distances, deviations)
+           values ($1, $2, $3, $4, $5, $6)
+           on conflict (job_id, network) do update set lesson = excluded.lesson,
+               probabilities = excluded.probabilities, distances = excluded.distances,
+               deviations = excluded.deviations
+           returning (xmax = 0) as "new!""#,
+        job as CleaningJobId,
+        network as i16,
+        lesson as Sha256,
+        &judged.probabilities,
+        &judged.distances,
+        &judged.deviations,
+    )
+    .fetch_one(executor)
+    .await
+}
+
+/// How many networks of the job have said something.
+pub async fn kept(executor: impl PgExecutor<'_>, job: CleaningJobId) -> sqlx::Result<usize> {
+    let kept = query_scalar!(
+        r#"select count(*) as "kept!" from cleaning_networks where job_id = $1"#,
+        job as CleaningJobId,
+    );
+    Ok(kept.fetch_one(executor).await? as usize)
+}
+
+/// What networks of the job have said in this lesson, by their numbers.
+pub async fn recall(
+    executor: impl PgExecutor<'_>,
+    (job, lesson): (CleaningJobId, Sha256),
+) -> sqlx::Result<BTreeMap<usize, OutOfFold>> {
+    let rows = query!(
+        "select network, probabilities, distances, deviations from cleaning_networks
+         where job_id = $1 and lesson = $2",
+        job as CleaningJobId,
+        lesson as Sha256,
+    )
+    .fetch_all(executor)
+    .await?;
+    let judged = rows.into_iter().map(|row| {
+        let (probabilities, distances) = (row.probabilities, row.distances);
+        (row.network as usize, OutOfFold { probabilities, distances, deviations: row.deviations })
+    });
+    Ok(judged.collect())
 }
 
 /// The accepted and flagged images of the job's dataset when it was planned, and their classes in label order.

@@ -1,10 +1,10 @@
 /** What one cleaning job says differently from another one, by check. */
 
-import { all, get } from "./api.js";
+import { get } from "./api.js";
 import { spaced } from "./checks.js";
 import { label } from "./audit.js";
 import { line } from "./differences.js";
-import { byId, plural, setOptions, setText } from "./dom.js";
+import { byId, count, plural, setOptions, setText } from "./dom.js";
 import { news } from "./state.js";
 
 /** Pictures of one line that are shown. */
@@ -63,13 +63,20 @@ function difference(total, path, other) {
     `Before: ${reason_before ?? "not judged"}`,
     `Then: ${reason_after ?? "not judged"}`,
   ];
+  const shown = Math.min(images, MOST);
   const entries = async () => {
-    const found = await all(path, { with: other, check }, MOST);
-    const ones = found.filter((one) => one.before === before && one.after === after);
-    return ones.map((one) => ({ id: one.image_id, note: note(one) }));
+    const found = [];
+    let cursor = null;
+    do {
+      const page = await get(path, { with: other, check, limit: 200, cursor });
+      found.push(...page.items.filter((one) => one.before === before && one.after === after));
+      cursor = page.next_cursor;
+    } while (cursor && found.length < shown);
+    return found.slice(0, shown).map((one) => ({ id: one.image_id, note: note(one) }));
   };
   const title = `What changed in ${spaced(check)}`;
-  const about = `${plural(images, "picture")} on which the two cleanings differ: ${words}.`;
-  const shown = { title, about, check, entries };
-  return line({ words: `${spaced(check)}: ${words}`, pictures: images, label: `Look at: ${spaced(check)}: ${words}`, shown });
+  const some = shown < images ? ` of ${count(images)}` : "";
+  const about = `${plural(shown, "picture")}${some} on which the two cleanings differ: ${words}.`;
+  const kind = `${spaced(check)}: ${words}`;
+  return line({ words: kind, pictures: images, label: `Look at: ${kind}`, shown: { title, about, check, entries } });
 }

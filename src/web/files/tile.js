@@ -68,7 +68,7 @@ function twinOf(image, reasons) {
   return other ? { id: other.image_id, kept: false } : null;
 }
 
-/** The twin with the sizes of both. Its own is read once it comes into view: the evidence does not have it. */
+/** The twin with the sizes of both, and what became of it since: it is read once it comes into view. */
 function beside(image, { id, kept }) {
   const about = el("span", { className: "about-twin" }, kept ? "kept" : "the other");
   const tell = async () => {
