@@ -29,7 +29,8 @@ impl OutOfFold {
         }
     }
 
-    /// What several, of the same pictures, say on average.
+    /// What several, of the same pictures, say on average. What they disagree on averages out, so that usual pictures lie
+    /// closer together: deviations are measured anew.
     pub(super) fn mean(all: &[Self]) -> Self {
         let mean = |numbers: fn(&Self) -> &[f32]| {
             let mut sum = vec![0.0; all.first().map_or(0, |one| numbers(one).len())];
@@ -39,7 +40,7 @@ impl OutOfFold {
         Self {
             probabilities: mean(|one| &one.probabilities),
             distances: mean(|one| &one.distances),
-            deviations: mean(|one| &one.deviations),
+            deviations: neighbours::standardized(&mean(|one| &one.deviations)),
         }
     }
 

@@ -33,9 +33,8 @@ const GLANCES: usize = 4;
 pub const NETWORKS: usize = (GLANCES + 1) * FOLDS;
 /// Fewest pictures from which anything is learnt.
 pub const FEWEST: usize = 5 * FOLDS;
-/// From so many standard deviations above the median distance on, on average over the first networks, a picture counts
-/// as an outlier.
-pub const FAR: f32 = 2.2;
+/// From so many standard deviations above the median distance on a picture counts as an outlier.
+pub const FAR: f32 = 2.3;
 /// The first networks are sure of another label from this probability on.
 const SURE: f32 = 0.6;
 /// Seed of folds and networks: the same dataset gets the same opinions.
@@ -54,7 +53,7 @@ pub struct Learnt {
     pub suspect: bool,
     /// Mean cosine distance, 0 to 2, to the nearest learnt pictures, on average over the first networks.
     pub distance: f32,
-    /// How many standard deviations that lies above the median, on average over them.
+    /// How many standard deviations that lies above the median.
     pub deviation: f32,
 }
 

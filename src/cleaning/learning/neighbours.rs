@@ -34,15 +34,20 @@ pub(super) fn distances(held_out: &[f32], known: &[f32], width: usize) -> Vec<f3
 }
 
 /// How many standard deviations the logarithm of each distance lies above the median. Distances have a long tail, and
-/// their logarithms hardly one. The deviation is taken from the quarter below the median, which outliers leave alone
-/// however many they are.
+/// their logarithms hardly one.
 pub(super) fn deviations(distances: &[f32]) -> Vec<f32> {
-    let distances: Vec<f32> = distances.iter().map(|distance| distance.max(LEAST).ln()).collect();
-    let mut sorted = distances.clone();
+    let logarithms: Vec<f32> = distances.iter().map(|distance| distance.max(LEAST).ln()).collect();
+    standardized(&logarithms)
+}
+
+/// How many standard deviations each value lies above the median. The deviation is taken from the quarter below the
+/// median, which outliers leave alone however many they are.
+pub(super) fn standardized(values: &[f32]) -> Vec<f32> {
+    let mut sorted = values.to_vec();
     sorted.sort_by(f32::total_cmp);
     let Some(&median) = sorted.get(sorted.len() / 2) else { return Vec::new() };
     let spread = (median - sorted[sorted.len() / 4]) / QUARTILE;
-    distances.iter().map(|distance| (distance - median) / spread.max(f32::EPSILON)).collect()
+    values.iter().map(|value| (value - median) / spread.max(f32::EPSILON)).collect()
 }
 
 fn normalized(rows: &[f32], width: usize) -> Vec<f32> {
