@@ -80,7 +80,7 @@ fn only_networks_that_nobody_remembers_are_trained() {
     assert!((learnt[5].self_confidence - confidence).abs() < 1e-6, "{:?}", learnt[5]);
     // Distances are the mean of the first networks', numbered by rounds of folds; probabilities those of the second.
     let first = (folds[5] + FOLDS * (GLANCES - 1) / 2) as f32;
-    assert_eq!(learnt[5].distance, 100.0 * first + 5.0);
+    assert!((learnt[5].distance - (100.0 * first + 5.0)).abs() < 1e-3, "{:?}", learnt[5]);
     // Deviations by the median and the quarter below it: those of folds 2 and 1.
     let deviation = 0.674_49 * (folds[5] as f32 - 2.0);
     assert!((learnt[5].deviation - deviation).abs() < 1e-4, "{:?}", learnt[5]);
