@@ -1,3 +1,5 @@
+//! Folds, what is remembered of a lesson, and what is learnt of planted errors.
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -49,8 +51,8 @@ impl Journal for Notes {
         self.known.get(&network).cloned()
     }
 
-    fn keep(&mut self, network: usize, judged: &OutOfFold) {
-        self.known.insert(network, judged.clone());
+    fn keep(&mut self, network: usize, judged: OutOfFold) {
+        self.known.insert(network, judged);
         self.kept.push(network);
     }
 }
