@@ -64,9 +64,9 @@ on_each_isa! {
 fn laplacian_variance(luma: &GrayImage) -> f64 {
     let width = luma.width() as usize;
     let rows: Vec<&[u8]> = luma.as_raw().chunks_exact(width).collect();
-    let (mut sum, mut square) = (0, 0);
+    let (isa, mut sum, mut square) = (Isa::detect(), 0, 0);
     for rows in rows.windows(3) {
-        add_laplacian(Isa::detect(), [rows[0], rows[1], rows[2]], &mut sum, &mut square);
+        add_laplacian(isa, [rows[0], rows[1], rows[2]], &mut sum, &mut square);
     }
     let count = width.saturating_sub(2) * rows.len().saturating_sub(2);
     if count == 0 {

@@ -186,15 +186,14 @@ impl CleaningLearn {
             transaction.commit().await?;
             Ok(())
         };
-        loop {
-            match write().await {
-                Err(TaskError::Snooze { .. }) => tokio::select! {
-                    () = sleep(TICK) => {}
-                    () = context.cancelled().cancelled() => return Err(TaskError::LeaseLost),
-                    () = context.stopping().cancelled() => return Err(TaskError::GiveBack),
-                },
-                Ok(()) => break,
-                Err(error) => return Err(error),
+        while let Err(error) = write().await {
+            let TaskError::Snooze { .. } = error else {
+                return Err(error);
+            };
+            tokio::select! {
+                () = sleep(TICK) => {}
+                () = context.cancelled().cancelled() => return Err(TaskError::LeaseLost),
+                () = context.stopping().cancelled() => return Err(TaskError::GiveBack),
             }
         }
         tracing::info!(job = %job, network, "a network has learnt");
@@ -220,8 +219,8 @@ impl Journal for Notes {
         self.known.remove(&network)
     }
 
-    fn keep(&mut self, network: usize, judged: &OutOfFold) {
+    fn keep(&mut self, network: usize, judged: OutOfFold) {
         // Nobody listens any more where the task has ended.
-        let _ = self.keep.send((network, judged.clone()));
+        let _ = self.keep.send((network, judged));
     }
 }

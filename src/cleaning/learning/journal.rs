@@ -71,7 +71,7 @@ pub trait Journal {
     fn recall(&mut self, network: usize) -> Option<OutOfFold>;
 
     /// Hears what a newly trained network says.
-    fn keep(&mut self, network: usize, judged: &OutOfFold);
+    fn keep(&mut self, network: usize, judged: OutOfFold);
 }
 
 /// Names a lesson: another picture, label, group or way of learning makes it another one, as does another version of the

@@ -168,8 +168,8 @@ impl Pass<'_> {
                 continue;
             }
             let judged = self.judge_fold(network, &known, &held_out, journal)?;
-            journal.keep(network, &judged);
             all.place(&judged, &held_out, classes);
+            journal.keep(network, judged);
         }
         Ok(all)
     }

@@ -35,13 +35,13 @@ export async function call(method, path, { query = {}, json, body } = {}) {
 export const get = (path, query) => call("GET", path, { query });
 export const post = (path, json) => call("POST", path, { json });
 
-/** Every item of a list, at most `most`. */
-export async function all(path, query = {}, most = 1000) {
+/** Every item of a list that is `wanted`, at most about `most`: the last page is whole. */
+export async function all(path, query = {}, most = 1000, wanted = () => true) {
   const items = [];
   let cursor = null;
   do {
     const page = await get(path, { ...query, limit: 200, cursor });
-    items.push(...page.items);
+    items.push(...page.items.filter(wanted));
     cursor = page.next_cursor;
   } while (cursor && items.length < most);
   return items;

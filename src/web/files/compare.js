@@ -1,6 +1,6 @@
 /** What one cleaning job says differently from another one, by check. */
 
-import { get } from "./api.js";
+import { all, get } from "./api.js";
 import { spaced } from "./checks.js";
 import { label } from "./audit.js";
 import { line } from "./differences.js";
@@ -65,13 +65,8 @@ function difference(total, path, other) {
   ];
   const shown = Math.min(images, MOST);
   const entries = async () => {
-    const found = [];
-    let cursor = null;
-    do {
-      const page = await get(path, { with: other, check, limit: 200, cursor });
-      found.push(...page.items.filter((one) => one.before === before && one.after === after));
-      cursor = page.next_cursor;
-    } while (cursor && found.length < shown);
+    const alike = (one) => one.before === before && one.after === after;
+    const found = await all(path, { with: other, check }, shown, alike);
     return found.slice(0, shown).map((one) => ({ id: one.image_id, note: note(one) }));
   };
   const title = `What changed in ${spaced(check)}`;
