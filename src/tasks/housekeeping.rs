@@ -1,4 +1,5 @@
-//! What a worker clears away now and then: expired idempotency keys, old turns, half-written files.
+//! What a worker clears away now and then: expired idempotency keys, old turns, what networks of jobs long ended
+//! have said, half-written files.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
+use crate::cleaning::learning;
 use crate::db::idempotency;
 use crate::queue::pace;
 
@@ -32,5 +34,6 @@ pub async fn keep_house(app: Arc<App>) {
 async fn clear(app: &App) -> anyhow::Result<u64> {
     let keys = idempotency::sweep(&app.pool).await?;
     let turns = pace::sweep(&app.pool).await?;
-    Ok(keys + turns + app.blobs.sweep().await? as u64)
+    let networks = learning::sweep(&app.pool).await?;
+    Ok(keys + turns + networks + app.blobs.sweep().await? as u64)
 }

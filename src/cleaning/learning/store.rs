@@ -137,6 +137,17 @@ pub async fn kept(executor: impl PgExecutor<'_>, job: CleaningJobId) -> sqlx::Re
     Ok(kept.fetch_one(executor).await? as usize)
 }
 
+/// Forgets what networks of jobs have said that ended more than a week ago and were not taken up again.
+pub async fn sweep(executor: impl PgExecutor<'_>) -> sqlx::Result<u64> {
+    let swept = query!(
+        "delete from cleaning_networks n using cleaning_jobs j
+         where j.id = n.job_id and j.finished_at < now() - interval '7 days'"
+    )
+    .execute(executor)
+    .await?;
+    Ok(swept.rows_affected())
+}
+
 /// What networks of the job have said in this lesson, by their numbers.
 pub async fn recall(
     executor: impl PgExecutor<'_>,
