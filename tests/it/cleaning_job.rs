@@ -114,7 +114,8 @@ async fn a_network_that_has_learnt_is_counted_once() {
     // Who takes the job up within a week finds what was said.
     assert!(learning::keep(pool, (id, one), 0, &said(0.1)).await.unwrap());
     for (age, kept) in [("6 days", 1), ("8 days", 0)] {
-        let ended = "update cleaning_jobs set finished_at = now() - $2::text::interval where id = $1";
+        let ended =
+            "update cleaning_jobs set finished_at = now() - $2::text::interval where id = $1";
         sqlx::query(ended).bind(id).bind(age).execute(pool).await.unwrap();
         learning::sweep(pool).await.unwrap();
         assert_eq!(learning::kept(pool, id).await.unwrap(), kept, "{age}");
