@@ -1,7 +1,9 @@
 //! How well a check does, from pictures that a person has looked at.
 //!
 //! The sample is drawn by the pictures' place in an order that is as good as random and always the same: half of it of
-//! what the check flagged, half of what it passed. Every review of a sampled picture counts, whenever it was made.
+//! what the check flagged, half of what it passed. Of each half those count that are reviewed without a gap in that order,
+//! whenever that was: who decides by suspicion decides first on the worst, so that whatever happens to be reviewed would say
+//! too much good of the check.
 
 use serde::Serialize;
 use sqlx::{PgExecutor, query};
@@ -37,7 +39,7 @@ pub struct Stratum {
     pub images: i64,
     /// Those in the sample.
     pub sampled: i64,
-    /// Those in the sample on which a person has decided.
+    /// Those at the beginning of the sample on which a person has decided: up to the first that is still open.
     pub reviewed: i64,
     /// Those of them that are rejected or belong to another class.
     pub bad: i64,
@@ -50,7 +52,7 @@ pub struct AuditedImage {
     pub image_id: ImageId,
     /// What the check says.
     pub outcome: Outcome,
-    /// What a person decided; null while nobody has.
+    /// What a person decided, null while nobody has: of a picture that was moved to its class before the job, `keep`.
     pub decision: Option<Decision>,
 }
 
@@ -63,11 +65,14 @@ impl Stratum {
         (self.reviewed > 0).then(|| proportion(self.bad as f64 / seen, seen / unseen_share, level))
     }
 
-    fn add(&mut self, image: &AuditedImage) {
+    /// Adds the next picture of the sample.
+    fn add(&mut self, decision: Option<Decision>) {
+        let all_before = self.reviewed == self.sampled;
         self.sampled += 1;
-        self.reviewed += i64::from(image.decision.is_some());
-        let bad = matches!(image.decision, Some(Decision::Reject | Decision::Reclass));
-        self.bad += i64::from(bad);
+        if let Some(decision) = decision.filter(|_| all_before) {
+            self.reviewed += 1;
+            self.bad += i64::from(matches!(decision, Decision::Reject | Decision::Reclass));
+        }
     }
 }
 
@@ -95,10 +100,11 @@ pub async fn audit(
     check: &str,
     size: i64,
 ) -> sqlx::Result<Audit> {
-    // Where one side has less than its half, the other one gives more.
+    // Where one side has less than its half, the other one gives more. Of the class to which a person has moved a picture
+    // before the verdict, the verdict speaks.
     let rows = query!(
         r#"with judged as (
-               select v.image_id, v.outcome,
+               select v.image_id, v.outcome, v.created_at,
                    row_number() over side as place, count(*) over (partition by v.outcome) as images,
                    count(*) filter (where v.outcome = 'flagged') over () as flagged,
                    count(*) filter (where v.outcome = 'passed') over () as passed
@@ -111,7 +117,9 @@ pub async fn audit(
                d.decision as "decision?: Decision"
            from judged
            left join lateral (
-               select r.decision from review_images m join reviews r on r.id = m.review_id
+               select case when r.decision = 'reclass' and r.created_at < judged.created_at then 'keep'
+                   else r.decision end as decision
+               from review_images m join reviews r on r.id = m.review_id
                where m.image_id = judged.image_id and r.undone_at is null
                  and (r.decision <> 'not_a_problem' or r."check" = $2)
                order by r.decision = 'not_a_problem', r.id desc limit 1) d on true
@@ -130,7 +138,7 @@ pub async fn audit(
             AuditedImage { image_id: row.image, outcome: row.outcome, decision: row.decision };
         let side = if row.outcome == Outcome::Flagged { &mut flagged } else { &mut passed };
         side.images = row.images;
-        side.add(&image);
+        side.add(image.decision);
         sample.push(image);
     }
     Ok(Audit {
@@ -157,6 +165,17 @@ mod tests {
         assert_eq!((all.low, all.estimate, all.high), (0.75, 0.75, 0.75));
         let exact = recall(&stratum(20, 20, 15), &stratum(80, 80, 5)).unwrap();
         assert_eq!((exact.low, exact.estimate, exact.high), (0.75, 0.75, 0.75));
+    }
+
+    #[test]
+    fn what_is_reviewed_behind_a_gap_does_not_count() {
+        let mut side = Stratum { images: 9, ..Stratum::default() };
+        for decision in
+            [Some(Decision::Keep), Some(Decision::Reclass), None, Some(Decision::Reject)]
+        {
+            side.add(decision);
+        }
+        assert_eq!(side, Stratum { images: 9, sampled: 4, reviewed: 2, bad: 1 });
     }
 
     #[test]

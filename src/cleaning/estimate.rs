@@ -4,10 +4,9 @@ use serde::Serialize;
 use sqlx::{PgConnection, query, query_scalar};
 use utoipa::ToSchema;
 
-use super::checks;
 use super::job::NewJob;
 use super::labeller::Terms;
-use super::learning::NETWORKS;
+use super::learning::{self, NETWORKS};
 use crate::db::DatasetId;
 
 /// What a job would do and cost.
@@ -23,6 +22,8 @@ pub struct Estimate {
     pub tagger_seconds: f64,
     /// Networks that it would train on the dataset itself.
     pub networks: usize,
+    /// Whether the dataset has too few images or classes for that: the job would be refused.
+    pub too_few_to_learn: bool,
     /// Whether the budget is enough; null without one.
     pub within_budget: Option<bool>,
     /// Where tags are to be compared, the classes with images and without a reference: the job would be refused.
@@ -59,17 +60,20 @@ pub async fn estimate(
         new.dataset.0,
         tagger,
     )
-    .fetch_one(connection)
+    .fetch_one(&mut *connection)
     .await?;
-    let learns = [checks::LABEL_ERROR, checks::OUTLIER];
-    let learns = new.checks.iter().any(|check| learns.contains(&check.as_str()));
+    let too_few_to_learn = match new.learns() {
+        true => learning::material(connection, new.dataset).await?.wanting().is_some(),
+        false => false,
+    };
     let cost_usd = counted.calls as f64 * terms.price_usd;
     Ok(Estimate {
         images: counted.images,
         tagger_calls: counted.calls,
         cost_usd,
         tagger_seconds: counted.calls as f64 * terms.interval.as_secs_f64(),
-        networks: if learns { NETWORKS } else { 0 },
+        networks: if new.learns() { NETWORKS } else { 0 },
+        too_few_to_learn,
         // The billionth forgives the product's rounding, as where a call is charged.
         within_budget: new.budget_usd.map(|budget| cost_usd <= budget + 1e-9),
         unreferenced_classes,

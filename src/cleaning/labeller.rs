@@ -11,7 +11,7 @@ use tokio::sync::Mutex as Turn;
 use tokio_util::sync::CancellationToken;
 
 use super::halt::Halt;
-use super::ledger::{self, CallOutcome};
+use super::ledger::{self, CallOutcome, Opened};
 use super::original::Original;
 use super::refusal;
 use crate::db::{CleaningJobId, Sha256, TaggerCallId};
@@ -26,7 +26,7 @@ const ROUNDS: usize = 4;
 /// What a tagger call costs.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
-    /// Time between two calls, over all workers; none for a tagger on each worker's own machine.
+    /// Time between two calls, over all workers, once the pace has been taken up; none for a tagger on each worker's own machine.
     pub interval: Duration,
     /// Dollars a call.
     pub price_usd: f64,
@@ -172,7 +172,10 @@ impl<'a> Labeller<'a> {
                     refusal::insert(self.pool, self.job, sha256, code).await?;
                     return Err(Unlabelled::Unscannable { sha256, code: code.into() });
                 }
-                (TagError::Throttled, _) => return Err(Halt::Throttled.into()),
+                (TagError::Throttled, _) => {
+                    pace::slow_down(self.pool, self.tagger.name()).await?;
+                    return Err(Halt::Throttled.into());
+                }
                 (TagError::AccessDenied { message }, _) => return Err(Halt::Denied(message).into()),
                 (TagError::NoCredentials, _) => return Err(Halt::NoCredentials.into()),
                 (TagError::Weights { code, message }, _) => {
@@ -202,8 +205,11 @@ impl<'a> Labeller<'a> {
         };
         self.slot().await?;
         let (name, price) = (self.tagger.name(), self.terms.price_usd);
-        let opened = ledger::open(self.pool, self.job, sha256, name, price).await?;
-        let call = opened.ok_or(Halt::Budget)?;
+        let call = match ledger::open(self.pool, self.job, sha256, name, price).await? {
+            Opened::Call(call) => call,
+            Opened::OverBudget => return Err(Halt::Budget),
+            Opened::Ended => return Err(Halt::Stopped),
+        };
         metrics::counter!("tagger_calls_total", "tagger" => name).increment(1);
         match self.tagger.labels(picture).await {
             Ok(labels) => Ok(Ok((call, labels))),
@@ -218,7 +224,8 @@ impl<'a> Labeller<'a> {
     async fn slot(&self) -> Result<(), Halt> {
         self.wait(Duration::ZERO).await?;
         if !self.terms.interval.is_zero() {
-            let slot = pace::reserve(self.pool, self.tagger.name(), self.terms.interval).await?;
+            let slot =
+                pace::reserve_ramped(self.pool, self.tagger.name(), self.terms.interval).await?;
             self.wait(slot).await?;
         }
         Ok(())

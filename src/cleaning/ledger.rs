@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sqlx::{PgExecutor, query, query_as, query_scalar};
+use sqlx::{PgExecutor, PgPool, query, query_as, query_scalar};
 use utoipa::ToSchema;
 
 use crate::db::{CleaningJobId, Sha256, TaggerCallId};
@@ -82,21 +82,33 @@ pub async fn calls(
     .await
 }
 
-/// Opens a call and takes its price out of the job's budget; none when the budget is used up.
+/// What comes of the wish to call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// The call is written down and charged.
+    Call(TaggerCallId),
+    /// It would cost more than the job's budget.
+    OverBudget,
+    /// The job has ended meanwhile: another task of it failed, or a person cancelled it.
+    Ended,
+}
+
+/// Opens a call of a running job, and takes its price out of the job's budget.
 pub(super) async fn open(
-    executor: impl PgExecutor<'_>,
+    pool: &PgPool,
     job: CleaningJobId,
     picture: Sha256,
     tagger: &str,
     price_usd: f64,
-) -> sqlx::Result<Option<TaggerCallId>> {
+) -> sqlx::Result<Opened> {
     // Rounded to the billionth, so that the sum does not drift.
-    query_scalar!(
+    let call = query_scalar!(
         r#"with charged as (
                update cleaning_jobs
                set tagger_calls = tagger_calls + 1,
                    cost_usd = round((cost_usd + $4::float8)::numeric, 9)
-               where id = $1 and (budget_usd is null or cost_usd + $4::float8 <= budget_usd + 1e-9)
+               where id = $1 and status = 'running'
+                 and (budget_usd is null or cost_usd + $4::float8 <= budget_usd + 1e-9)
                returning id
            )
            insert into tagger_calls (job_id, sha256, tagger, price_usd)
@@ -107,8 +119,18 @@ pub(super) async fn open(
         tagger,
         price_usd,
     )
-    .fetch_optional(executor)
-    .await
+    .fetch_optional(pool)
+    .await?;
+    if let Some(call) = call {
+        return Ok(Opened::Call(call));
+    }
+    let runs = query_scalar!(
+        r#"select exists (
+               select from cleaning_jobs where id = $1 and status = 'running') as "runs!""#,
+        job as CleaningJobId,
+    );
+    let runs = runs.fetch_one(pool).await?;
+    Ok(if runs { Opened::OverBudget } else { Opened::Ended })
 }
 
 /// Records what came of an open call; the job gets its price back where it was surely not paid for.

@@ -171,6 +171,12 @@ pub async fn carry_out(
         let step = advance(&mut transaction, blobs, &open).await?;
         transaction.commit().await?;
         crash_point(step, true)?;
+        if open.step == Step::Copied && step == Step::Planned {
+            // A source that is gone or changes would be copied again and again.
+            return Err(TaskError::Retry(anyhow::anyhow!(
+                "the copy of the image {image} is not like its source"
+            )));
+        }
     }
 }
 

@@ -62,10 +62,15 @@ pub async fn replay(
     job: &CleaningJob,
     settings: TagSettings,
     limit: usize,
-) -> sqlx::Result<Replay> {
+) -> anyhow::Result<Replay> {
     let rows = rows(connection, job).await?;
     let pictures: Vec<Sha256> = rows.iter().map(|row| row.sha256).collect();
     let known = Known::find(connection, job, &settings, &pictures).await?;
+    // Of ten thousand images, longer than the threads that serve requests may be held.
+    Ok(tokio::task::spawn_blocking(move || judge_all(rows, &known, settings, limit)).await?)
+}
+
+fn judge_all(rows: Vec<Row>, known: &Known, settings: TagSettings, limit: usize) -> Replay {
     let weights = match settings.rule {
         Rule::Specific => known.weights(&settings),
         Rule::AnyOfTopK => Vec::new(),
@@ -89,7 +94,7 @@ pub async fn replay(
         let standard = standards.get(&row.class);
         replay.judge(row, standard, &known.pictures, limit);
     }
-    Ok(replay)
+    replay
 }
 
 impl Replay {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::PgConnection;
 
 use super::job::{self, CleaningJob};
-use super::settings::{Rule, TagSettings};
+use super::settings::TagSettings;
 use super::tag_rule::{self, Frequencies, Reference, TagWeight};
 use crate::db::{CleaningJobId, ImageId, Sha256};
 use crate::tag::{Labels, store};
@@ -18,7 +18,7 @@ pub async fn weigh_tags(
 ) -> sqlx::Result<()> {
     let Some(job) = job::find(&mut *connection, id).await? else { return Ok(()) };
     let Some(settings) = &job.tags else { return Ok(()) };
-    if settings.rule != Rule::Specific || !job.tag_weights.is_empty() {
+    if !job.weighs_tags() || !job.tag_weights.is_empty() {
         return Ok(());
     }
     let pictures: Vec<Sha256> = images.iter().map(|(_, sha256)| *sha256).collect();

@@ -5,6 +5,17 @@ use std::time::Duration;
 use sqlx::postgres::types::PgInterval;
 use sqlx::{PgConnection, PgExecutor, query, query_scalar};
 
+/// How much slower than allowed turns begin that are [`reserve_ramped`], so that an idle service is not met by a burst.
+const START: f32 = 4.0;
+/// Most by which they are slowed down.
+const SLOWEST: f32 = 16.0;
+/// Time in which a slowdown falls by half.
+const HALF_LIFE: Duration = Duration::from_secs(5);
+/// Without a turn for so long, a key begins slowly again.
+const IDLE: Duration = Duration::from_secs(60);
+/// Refusals within this time are one: calls that were under way together are refused together.
+const BURST: Duration = Duration::from_secs(1);
+
 /// A turn at what a key limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
@@ -41,6 +52,61 @@ pub async fn reserve(
     .fetch_one(executor)
     .await?;
     Ok(seconds(wait))
+}
+
+/// Takes the key's next turn as [`reserve`] does, at a rate that begins at a quarter, doubles every five seconds up to the
+/// whole, and is halved by [`slow_down`].
+pub async fn reserve_ramped(
+    executor: impl PgExecutor<'_>,
+    key: &str,
+    interval: Duration,
+) -> sqlx::Result<Duration> {
+    let wait = query_scalar!(
+        r#"with now as materialized (select clock_timestamp() as now),
+           step as (
+               select $2::interval * coalesce(
+                   (select greatest(1, slowdown * power(0.5,
+                        extract(epoch from now - slowed_at) / extract(epoch from $4::interval)))
+                    from pace where key = $1 and next_at >= now - $5::interval),
+                   $3::real) as step
+               from now)
+           insert into pace as p (key, next_at, slowdown, slowed_at)
+           select $1, now + step, $3, now from now, step
+           on conflict (key) do update
+           set next_at = greatest(p.next_at, (select now from now)) + (select step from step),
+               slowdown = case when p.next_at < (select now from now) - $5
+                   then excluded.slowdown else p.slowdown end,
+               slowed_at = case when p.next_at < (select now from now) - $5
+                   then excluded.slowed_at else p.slowed_at end
+           returning extract(epoch from
+               p.next_at - (select step from step) - clock_timestamp())::float8 as "wait!""#,
+        key,
+        pg_interval(interval),
+        START,
+        pg_interval(HALF_LIFE),
+        pg_interval(IDLE),
+    )
+    .fetch_one(executor)
+    .await?;
+    Ok(seconds(wait))
+}
+
+/// Halves the rate of the key's ramped turns, because one was refused; refusals within a second are one.
+pub async fn slow_down(executor: impl PgExecutor<'_>, key: &str) -> sqlx::Result<()> {
+    query!(
+        "update pace
+         set slowdown = least($2::real, 2 * greatest(1, slowdown * power(0.5,
+                 extract(epoch from clock_timestamp() - slowed_at) / extract(epoch from $3::interval)))),
+             slowed_at = clock_timestamp()
+         where key = $1 and slowed_at < clock_timestamp() - $4::interval",
+        key,
+        SLOWEST,
+        pg_interval(HALF_LIFE),
+        pg_interval(BURST),
+    )
+    .execute(executor)
+    .await?;
+    Ok(())
 }
 
 /// Takes the key's next turn if it is near enough. A [`pause`] of the key moves it.

@@ -171,11 +171,15 @@ fn unreached(error: &SdkError<DetectLabelsError>, status: u16) -> TagError {
         reason = format!("{reason}: {inner}");
         cause = inner.source();
     }
+    // hyper-util's words for a connection that did not come about, and smithy's for one that took too long.
+    let unconnected = chain.contains("(Connect)") || chain.contains("connect timeout");
     match error {
-        // The service may have done its work.
-        SdkError::TimeoutError(_) => TagError::Unanswered(reason),
-        _ if status == 200 => TagError::Unanswered(reason),
-        _ => TagError::Unavailable(reason),
+        SdkError::ConstructionFailure(_) => TagError::Unavailable(reason),
+        // Another answer than the one that is paid for.
+        _ if status != 0 && status != 200 => TagError::Unavailable(reason),
+        _ if unconnected => TagError::Unavailable(reason),
+        // The request was on its way: the service may have done its work.
+        _ => TagError::Unanswered(reason),
     }
 }
 

@@ -70,8 +70,10 @@ impl CleaningLabel {
             () = context.cancelled().cancelled() => return Err(TaskError::LeaseLost),
         };
         match halt {
-            // What is left without labels ends the job when it is judged, behind those that have theirs.
-            None | Some(Halt::Budget) => {}
+            None => {}
+            // What is left without labels ends the job when it is judged, behind those that have theirs. By `specific`
+            // nothing can be judged yet: what a tag counts depends on the labels of all.
+            Some(Halt::Budget) if !job.weighs_tags() => {}
             Some(halt) => return Err(halt.into()),
         }
         let mut transaction = self.app.pool.begin().await?;

@@ -17,7 +17,7 @@ use super::cleaning_check;
 use super::cleaning_plan::fail_job;
 use super::training_run::{unloadable, untrainable};
 use crate::app::App;
-use crate::cleaning::learning::{self, FEWEST, Journal, Learnt, NETWORKS, OutOfFold};
+use crate::cleaning::learning::{self, Journal, Learnt, Material, NETWORKS, OutOfFold};
 use crate::cleaning::{CleaningJob, job};
 use crate::db::{ClassId, CleaningJobId, Sha256};
 use crate::queue::{Context, Failure, Handler, Lane, NewTask, Task, TaskError};
@@ -94,14 +94,10 @@ impl CleaningLearn {
     async fn lesson(&self, job: &CleaningJob) -> Result<Lesson, TaskError> {
         let mut connection = self.app.pool.acquire().await?;
         let (classes, members) = learning::members(&mut *connection, job.id).await?;
-        if classes.len() < 2 || members.len() < FEWEST {
-            let error = anyhow!(
-                "the checks \"label_error\" and \"outlier\" learn from the dataset itself, and need two \
-                 classes and {FEWEST} images; there are {} and {}",
-                classes.len(),
-                members.len()
-            );
-            return Err(TaskError::Fail { code: "too_few_to_learn".into(), error });
+        // There may be fewer than when the job was asked for.
+        let material = Material { classes: classes.len(), images: members.len() };
+        if let Some(why) = material.wanting() {
+            return Err(TaskError::Fail { code: "too_few_to_learn".into(), error: anyhow!(why) });
         }
         let pairs = snapshot::near_duplicates(&mut connection, job.dataset_id, &members).await?;
         let groups = leaks::groups(members.len(), &pairs);

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use serde_json::json;
-use shipshape::cleaning::learning::{self, NETWORKS, OutOfFold};
+use shipshape::cleaning::learning::{self, FEWEST, NETWORKS, OutOfFold};
 use shipshape::db::{CleaningJobId, Sha256};
 use tokio::sync::RwLock;
 
-use crate::support::fleet::{Fleet, PATIENCE, drawing, fleet, fleet_at, fleet_on, path};
+use crate::review_queue::decide;
+use crate::support::fleet::{
+    Fleet, PATIENCE, drawing, fleet, fleet_at, fleet_on, idle_fleets, path,
+};
 use crate::support::rekognition::{failure, labelled};
 use crate::support::s3::{S3StandIn, open};
 
@@ -68,21 +71,25 @@ async fn what_learns_from_the_dataset_needs_enough_of_it() {
     let _moves = MOVES.read().await;
     let fleet = fleet().await;
     fleet.ships(1, 3).await;
-    let path = fleet.start(&["label_error", "outlier"], json!({})).await;
-    let job = fleet.service.ended(&path, PATIENCE).await;
-    assert_eq!(
-        (&job["status"], &job["error"]["code"]),
-        (&json!("failed"), &json!("too_few_to_learn"))
-    );
+    let new = json!({"dataset_id": fleet.dataset, "checks": ["label_error", "outlier"]});
+    let (status, problem) = fleet.service.post("/cleaning-jobs", &new).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("too_few_to_learn")));
+    let (_, estimate) = fleet.service.post("/cleaning-jobs/estimate", &new).await;
+    assert_eq!(estimate["too_few_to_learn"], true, "{estimate}");
 }
 
 #[tokio::test]
 async fn a_network_that_has_learnt_is_counted_once() {
     let _moves = MOVES.read().await;
-    let fleet = fleet().await;
-    fleet.ships(1, 3).await;
+    let fleet = idle_fleets(1, None).await.pop().unwrap();
+    let ships = fleet.ships(1, FEWEST as u32).await;
+    decide(&fleet, &ships[..1], json!({"decision": "reclass", "class": "ferry"})).await;
     let path = fleet.start(&["label_error"], json!({})).await;
+    // Most of what it would learn from goes before it begins.
+    decide(&fleet, &ships[3..], json!({"decision": "reject"})).await;
+    let _worker = fleet.service.work();
     let job = fleet.service.ended(&path, PATIENCE).await;
+    assert_eq!(job["error"]["code"], "too_few_to_learn", "{job}");
     assert_eq!(job["progress"], json!({"done": 0, "total": NETWORKS + 3}));
     let (id, pool) =
         (CleaningJobId(job["id"].as_str().unwrap().parse().unwrap()), &fleet.service.app.pool);

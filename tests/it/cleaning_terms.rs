@@ -131,6 +131,50 @@ async fn a_budget_ends_the_job_and_a_larger_one_goes_on() {
 }
 
 #[tokio::test]
+async fn without_all_labels_the_specific_rule_judges_nothing() {
+    let _moves = MOVES.read().await;
+    let fleet = fleet().await;
+    for seed in 1..=4 {
+        let ship = ["Boat", "Vehicle", "Water", "Sea", "Sailor"];
+        fleet.add(0, &drawing(seed, 128), &ship).await;
+    }
+    fleet.cow(50).await;
+    let settings = json!({"rule": "specific"});
+    let path = fleet.start(&["tags"], json!({"budget_usd": 0.003, "tags": settings})).await;
+    let job = fleet.service.ended(&path, PATIENCE).await;
+    assert_eq!(job["error"]["code"], "budget_exhausted", "{job}");
+    assert_eq!(job["counts"], json!({"passed": 0, "flagged": 0, "unscannable": 0}));
+    assert_eq!(job["tag_weights"], json!([]));
+    fleet.service.post(&format!("{path}/retry?budget_usd=1"), &json!({})).await;
+    let job = fleet.service.ended(&path, PATIENCE).await;
+    assert_eq!(job["counts"], json!({"passed": 4, "flagged": 1, "unscannable": 0}), "{job}");
+    let (_, replay) = fleet.service.post(&format!("{path}/replay"), &settings).await;
+    assert_eq!(job["tag_weights"], replay["weights"]);
+}
+
+#[tokio::test]
+async fn a_right_that_is_lost_on_the_way_stops_the_calls() {
+    let _moves = MOVES.read().await;
+    let fleet = fleet().await;
+    fleet.ships(1, 60).await;
+    let expired = || failure(400, "ExpiredTokenException", "the token has expired");
+    let water = || labelled("3.0", &["Water"]);
+    fleet.tagger.script(std::iter::repeat_n(water(), 12).chain(std::iter::repeat_n(expired(), 40)));
+    let path = fleet.start(&["tags"], json!({})).await;
+    let job = fleet.service.ended(&path, PATIENCE).await;
+    assert_eq!(job["error"]["code"], "tagger_access_denied", "{job}");
+    // At most those that were under way, of the tasks that ran, and those of the time that the job takes to end.
+    let made = fleet.tagger.requests().len();
+    assert!(made < 12 + 40, "{made} calls");
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert_eq!(fleet.tagger.requests().len(), made, "an ended job makes no call");
+    fleet.tagger.clear();
+    fleet.service.post(&format!("{path}/retry"), &json!({})).await;
+    let job = fleet.service.ended(&path, PATIENCE).await;
+    assert_eq!((&job["status"], &job["tagger_calls"]), (&json!("succeeded"), &json!(61)), "{job}");
+}
+
+#[tokio::test]
 async fn a_call_whose_answer_cannot_be_read_is_charged_and_a_refused_picture_is_not() {
     let _moves = MOVES.read().await;
     let fleet = fleet().await;

@@ -6,7 +6,7 @@ use crate::cleaning_job::MOVES;
 use crate::review::undo;
 use crate::support::fleet::{Fleet, PATIENCE, Vessel, drawing, fleet, path};
 
-async fn decide(fleet: &Fleet, vessels: &[Vessel], more: Value) -> Value {
+pub(crate) async fn decide(fleet: &Fleet, vessels: &[Vessel], more: Value) -> Value {
     let ids: Vec<_> = vessels.iter().map(|vessel| vessel.id).collect();
     let mut body = json!({"image_ids": ids});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -158,4 +158,22 @@ async fn a_sample_tells_how_well_a_check_does() {
 
     let (status, problem) = fleet.service.get(&format!("{}/audit?check=blurry", path(&job))).await;
     assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("check")));
+}
+
+#[tokio::test]
+async fn a_label_that_was_mended_before_the_job_is_no_error_in_it() {
+    let _moves = MOVES.read().await;
+    let fleet = fleet().await;
+    let ship = fleet.ships(1, 1).await;
+    decide(&fleet, &ship, json!({"decision": "reclass", "class": "ferry"})).await;
+    let mut settings = harsh();
+    settings["dry_run"] = json!(true);
+    let job = fleet.start(&["blurry"], settings).await;
+    fleet.service.ended(&job, PATIENCE).await;
+    let audit = async || fleet.service.get(&format!("{job}/audit?check=blurry")).await.1;
+    let before = audit().await;
+    assert_eq!(before["flagged"], json!({"images": 1, "sampled": 1, "reviewed": 1, "bad": 0}));
+    assert_eq!(before["sample"][0]["decision"], "keep");
+    decide(&fleet, &ship, json!({"decision": "reclass", "class": "ship"})).await;
+    assert_eq!(audit().await["flagged"]["bad"], 1);
 }

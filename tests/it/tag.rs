@@ -7,6 +7,7 @@ use image::{DynamicImage, ImageFormat, RgbImage};
 use serde_json::json;
 use shipshape::picture;
 use shipshape::tag::{Form, Labels, Rekognition, TagError, Tagger};
+use tokio::io::AsyncReadExt as _;
 
 use crate::support::rekognition::{Answer, RekognitionStandIn, failure};
 
@@ -114,6 +115,22 @@ async fn each_error_says_what_can_be_done() {
         assert_eq!(error, expected);
         assert_eq!(server.requests().len(), 1, "pacing is decided outside: {expected:?}");
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_behind_the_request_may_have_been_paid_for() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            // Some of the request is read, none of it answered.
+            connection.read(&mut [0; 64]).await.unwrap();
+        }
+    });
+    let bytes = picture(100, 90, ImageFormat::Png);
+    let error = labels(&tagger(&endpoint).await, &bytes, Form::Stored).await.unwrap_err();
+    assert!(matches!(error, TagError::Unanswered(_)), "{error:?}");
 }
 
 #[tokio::test]

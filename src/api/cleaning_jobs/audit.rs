@@ -38,7 +38,9 @@ fn default_size() -> i64 {
 }
 
 /// A sample of what a check flagged and passed, the same one each time, and the check's precision and recall by the
-/// reviews of it. A sampled picture is bad when it is rejected or moved to another class. Works for dry runs, too.
+/// reviews of it. A sampled picture is bad when it is rejected or moved to another class. Decide in the order of the sample:
+/// on each side those count that come before the first undecided one, because what was decided for another reason, such as
+/// its suspicion, is no fair sample. Works for dry runs, too.
 #[utoipa::path(
     get, path = "/cleaning-jobs/{id}/audit", tag = "cleaning jobs", operation_id = "audit_cleaning_job",
     params(("id" = CleaningJobId, Path, description = "The cleaning job"), AuditQuery),

@@ -16,7 +16,9 @@ use crate::api::creation::{Begun, IdempotencyHeader, IdempotencyKey};
 use crate::api::extract::Json;
 use crate::api::problem::{Failures, FieldError, Problem};
 use crate::app::App;
-use crate::cleaning::{self, CleaningJob, Estimate, Keeper, NewJob, TagSettings, checks, job};
+use crate::cleaning::{
+    self, CleaningJob, Estimate, Keeper, NewJob, TagSettings, checks, job, learning,
+};
 use crate::dataset;
 use crate::db::DatasetId;
 use crate::queue;
@@ -164,6 +166,12 @@ async fn create(
             let names: Vec<String> = missing.iter().map(|name| format!("{name:?}")).collect();
             let detail = format!("no reference picture yet for: {}", names.join(", "));
             return Err(Problem::Conflict("references_missing", detail));
+        }
+    }
+    if new.learns() {
+        let material = learning::material(&mut *connection, new.dataset).await?;
+        if let Some(why) = material.wanting() {
+            return Err(Problem::Conflict("too_few_to_learn", why));
         }
     }
     let id = job::insert(&mut *connection, &new).await?;

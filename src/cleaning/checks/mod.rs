@@ -100,6 +100,11 @@ pub fn names() -> Vec<&'static str> {
     ALL.iter().map(|check| check.name()).collect()
 }
 
+/// Whether one of the checks of these names needs networks that are trained on the dataset itself.
+pub fn learn(names: &[String]) -> bool {
+    names.iter().any(|name| name == LABEL_ERROR || name == OUTLIER)
+}
+
 /// The checks with a threshold, and the one that each has when a job does not say.
 pub fn thresholds() -> impl Iterator<Item = (&'static str, f64)> {
     ALL.iter().filter_map(|check| Some((check.name(), check.threshold()?)))

@@ -8,6 +8,7 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor, query, query_scalar};
 
 pub use self::rows::{CleaningJob, JobFilter, find, list};
+use super::checks;
 use super::duplicates::Keeper;
 use super::settings::{ReferenceTags, TagSettings};
 use super::tag_rule::TagWeight;
@@ -32,6 +33,13 @@ pub struct NewJob {
     pub dry_run: bool,
     /// Most that the tagger may cost, in dollars.
     pub budget_usd: Option<f64>,
+}
+
+impl NewJob {
+    /// Whether one of its checks needs networks that are trained on the dataset itself.
+    pub fn learns(&self) -> bool {
+        checks::learn(&self.checks)
+    }
 }
 
 /// Creates a job, `queued`.

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::cleaning::checks;
 use crate::cleaning::duplicates::Keeper;
-use crate::cleaning::settings::{ReferenceTags, TagSettings};
+use crate::cleaning::settings::{ReferenceTags, Rule, TagSettings};
 use crate::cleaning::tag_rule::TagWeight;
 use crate::cleaning::tally::{Outcomes, Tally};
 use crate::db::{CleaningJobId, DatasetId, Named as _, Order};
@@ -84,9 +84,14 @@ impl CleaningJob {
         self.checks.iter().any(|wanted| wanted == check)
     }
 
+    /// Whether what a tag counts depends on the labels of all images.
+    pub fn weighs_tags(&self) -> bool {
+        self.tags.as_ref().is_some_and(|tags| tags.rule == Rule::Specific)
+    }
+
     /// Whether one of its checks needs networks that are trained on the dataset itself.
     pub fn learns(&self) -> bool {
-        [checks::LABEL_ERROR, checks::OUTLIER].iter().any(|check| self.asks_for(check))
+        checks::learn(&self.checks)
     }
 }
 

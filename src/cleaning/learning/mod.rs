@@ -16,7 +16,9 @@ use std::ops::ControlFlow;
 
 use self::confident::Opinion;
 pub use self::journal::{Journal, OutOfFold, lesson_digest};
-pub use self::store::{LearntOpinion, find, insert, is_learnt, keep, kept, members, recall, sweep};
+pub use self::store::{
+    LearntOpinion, Material, find, insert, is_learnt, keep, kept, material, members, recall, sweep,
+};
 use crate::model::architecture::Family;
 use crate::nn::rng::{Purpose, Stream};
 use crate::training::optimization::{OptimizerKind, ScheduleKind};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
 
-use super::{Learnt, OutOfFold};
+use super::{FEWEST, Learnt, OutOfFold};
 use crate::db::{ClassId, CleaningJobId, DatasetId, ImageId, Sha256};
 use crate::snapshot::{self, Found, Member};
 
@@ -166,6 +166,40 @@ pub async fn recall(
         (row.network as usize, OutOfFold { probabilities, distances, deviations: row.deviations })
     });
     Ok(judged.collect())
+}
+
+/// What there is to learn from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Material {
+    /// Classes with images.
+    pub classes: usize,
+    /// Images.
+    pub images: usize,
+}
+
+impl Material {
+    /// Why that is not enough; `None` where it is.
+    pub fn wanting(self) -> Option<String> {
+        (self.classes < 2 || self.images < FEWEST).then(|| {
+            format!(
+                "the checks \"label_error\" and \"outlier\" learn from the dataset itself, and need two classes and \
+                 {FEWEST} images; there are {} and {}",
+                self.classes, self.images
+            )
+        })
+    }
+}
+
+/// What a job that began now would learn from.
+pub async fn material(executor: impl PgExecutor<'_>, dataset: DatasetId) -> sqlx::Result<Material> {
+    let counted = query!(
+        r#"select count(distinct class_id) as "classes!", count(*) as "images!" from images
+           where dataset_id = $1 and state in ('accepted', 'flagged')"#,
+        dataset as DatasetId,
+    )
+    .fetch_one(executor)
+    .await?;
+    Ok(Material { classes: counted.classes as usize, images: counted.images as usize })
 }
 
 /// The accepted and flagged images of the job's dataset when it was planned, and their classes in label order.

@@ -18,6 +18,7 @@ mod crash;
 mod handlers;
 mod lifecycle;
 mod outage;
+mod pace;
 mod reaper;
 mod rolling;
 mod stuck;
