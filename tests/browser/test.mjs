@@ -58,7 +58,10 @@ try {
   await step("the sample of a check is shown for review", () => showsSample(page));
   await step("another tag rule shows what it would flag", () => triesAnotherRule(page));
   await step("two cleanings are compared", () => comparesCleanings(page));
+  await step("what a cleaning flagged is shown, and comes back when it is undone", () => undoesCleaning(page));
+  await step("a run tells how far it can be believed, and shows what it confuses", () => judgesRun(page));
   await step("a run is repeated on what the dataset is now", () => retrains(page));
+  await step("an experiment shows which recipe to take, and leads to its runs", () => comparesRecipes(page));
   await step("a service that is away is told, and so is its return", () => survivesOutage(page));
   await step("the page fits a narrow screen and has a dark side", () => looks(page));
   assert.deepEqual(complaints, [], "the console has errors");
@@ -354,8 +357,8 @@ async function showsSample(page) {
   await page.focus(tile(open[0]));
   await page.keyboard.press("k");
   await page.waitForSelector(tile(open[0]), { state: "detached" });
-  const looked = page.locator(".audit-bar", { hasText: `${sample.length - open.length + 1} of ${sample.length} looked at` });
-  await looked.first().waitFor();
+  const decided = page.locator(".audit-bar", { hasText: `1 of ${sample.length} decided in order` });
+  await decided.first().waitFor();
   await page.keyboard.press("u");
   await page.waitForSelector(tile(open[0]));
   await page.click("#asked-back");
@@ -379,6 +382,9 @@ async function triesAnotherRule(page) {
   const wanted = await json(`/cleaning-jobs/${job.id}/replay`, { method: "POST", headers, body });
   await words.filter({ hasText: `it would flag ${wanted.counts.flagged.toLocaleString("en")};` }).waitFor();
   await shoot(page, "replay", "#audit");
+  await page.click("#replay-clean");
+  assert.equal(await page.inputValue("#clean-rule"), "specific");
+  assert.deepEqual([await page.inputValue("#clean-k"), await page.inputValue("#clean-threshold")], ["1", "1"]);
   assert.ok(wanted.newly_flagged > 0, "the strictest rule flags no picture more");
   await page.click('[aria-label="Look at what would be newly flagged"]');
   const first = wanted.images.find(({ outcome, before }) => outcome === "flagged" && before === "passed");
@@ -408,6 +414,98 @@ async function comparesCleanings(page) {
   await page.waitForSelector(tile(first.image_id));
   await page.click("#asked-back");
   await page.waitForSelector(tile((await queue())[0].id));
+}
+
+/** A job as it ended. */
+async function cleaned(body) {
+  const [dataset] = (await json("/datasets")).items;
+  const headers = { "content-type": "application/json" };
+  const { id } = await json("/cleaning-jobs", { method: "POST", headers, body: JSON.stringify({ dataset_id: dataset.id, ...body }) });
+  const ended = ({ status }) => !["queued", "running"].includes(status);
+  return until(() => json(`/cleaning-jobs/${id}`), ended);
+}
+
+/** What `ask` gives once it is as `wanted`. */
+async function until(ask, wanted) {
+  for (let left = 200; left > 0; left -= 1) {
+    const found = await ask();
+    if (wanted(found)) return found;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+  throw new Error("it does not come to its end");
+}
+
+/** A cleaning that flags the few most blurry pictures: their scores come from a dry run. */
+async function undoesCleaning(page) {
+  const dry = await cleaned({ checks: ["blurry"], thresholds: { blurry: 1 }, dry_run: true });
+  const { items } = await json(`/cleaning-jobs/${dry.id}/verdicts?outcome=flagged&limit=200`);
+  const scores = items.map(({ score }) => score).sort((one, other) => one - other);
+  const job = await cleaned({ checks: ["blurry"], thresholds: { blurry: scores[3] } });
+  assert.ok(job.counts.flagged > 0, "nothing is flagged that could come back");
+  const { items: verdicts } = await json(`/cleaning-jobs/${job.id}/verdicts?outcome=flagged&limit=48`);
+  const flagged = verdicts.map(({ image_id: image }) => image);
+  const row = page.locator(`.job[data-id="${job.id}"]`);
+  await row.getByText("Look at flagged").click();
+  await page.waitForSelector(tile(flagged[0]));
+  assert.deepEqual((await tiles(page)).sort(), [...flagged].sort());
+  await page.locator(`${tile(flagged[0])} .why b`, { hasText: "blurry" }).waitFor();
+  const before = await Promise.all(flagged.map(state));
+  assert.ok(before.every((one) => one === "flagged"), `they are ${before}`);
+  const undo = row.getByRole("button", { name: /^Undo/ });
+  await undo.click();
+  await page.getByRole("dialog").getByText(/comes back into use/).waitFor();
+  await page.keyboard.press("Escape");
+  assert.equal((await json(`/cleaning-jobs/${job.id}`)).undone_at, null, "Escape leaves it");
+  await undo.click();
+  await shoot(page, "undo", "body", 900);
+  await page.getByRole("dialog").getByRole("button", { name: "Undo it" }).click();
+  await page.locator("#toast.shown", { hasText: "Undone" }).waitFor();
+  await row.getByText("everything that it moved came back").waitFor();
+  const after = await Promise.all(flagged.map(state));
+  const others = (await queue()).map(({ id }) => id);
+  assert.ok(after.every((one, at) => one === "accepted" || others.includes(flagged[at])), `they are ${after}`);
+  assert.ok(after.includes("accepted"), "none comes back");
+  await page.click("#asked-back");
+}
+
+async function judgesRun(page) {
+  const [run] = (await json("/training-runs?status=succeeded")).items;
+  const { verdict } = await json(`/training-runs/${run.id}/report`);
+  const { classes, matrix } = await json(`/training-runs/${run.id}/confusion`);
+  await page.selectOption("#run-picker", run.id);
+  await page.locator(".finding").filter({ hasText: verdict.sentence.slice(1) }).waitFor();
+  for (const summary of await page.locator(".report summary").all()) await summary.click();
+  assert.equal(await page.locator(".confusion tbody td").count(), classes.length ** 2);
+  const precision = page.getByRole("region", { name: "Scores of each class" }).locator("tbody tr");
+  assert.equal(await precision.count(), classes.length + 1);
+  await page.locator(".report .plot").scrollIntoViewIfNeeded();
+  await page.waitForFunction(() => document.querySelector(".report .plot").naturalWidth > 0);
+  await shoot(page, "report", "#training");
+  await page.click(`[aria-label="Look at ${matrix[0][0].toLocaleString("en")} pictures: ${classes[0]}, told rightly"]`);
+  const cell = new URLSearchParams({ split: "test", class: classes[0], predicted: classes[0] });
+  const { items } = await json(`/training-runs/${run.id}/predictions?${cell}`);
+  await page.waitForSelector(tile(items[0].image_id));
+  await page.locator(`${tile(items[0].image_id)} .why`, { hasText: `Taken for ${classes[0]}` }).waitFor();
+  await page.click("#asked-back");
+}
+
+/** Of two small networks that learn next to nothing. */
+async function comparesRecipes(page) {
+  const [snapshot] = (await json("/snapshots?status=succeeded")).items;
+  const recipe = { conv: [4], dense: [4], dropout: [], image_size: 16, epochs: 1 };
+  const body = JSON.stringify({ snapshot_id: snapshot.id, recipe, grid: { dense: [[4], [8]] }, seeds: [1] });
+  const headers = { "content-type": "application/json" };
+  const { id } = await json("/training-runs", { method: "POST", headers, body });
+  const found = await until(() => json(`/experiments/${id}`), ({ unfinished }) => unfinished === 0);
+  await page.locator("#experiment", { hasText: found.selection.why }).waitFor();
+  await page.locator("#experiment .plot").scrollIntoViewIfNeeded();
+  await page.waitForFunction(() => document.querySelector("#experiment .plot").naturalWidth > 0);
+  assert.equal(await page.locator(".recipes tbody tr").count(), 2);
+  assert.equal(await page.locator(".picked th").textContent(), `${found.selection.pick} pick`);
+  await shoot(page, "experiments", "#experiments");
+  await page.locator(".recipes button").first().click();
+  const run = found.items.find(({ name }) => name === found.selection.pick);
+  assert.equal(await page.inputValue("#run-picker"), run.id);
 }
 
 async function retrains(page) {

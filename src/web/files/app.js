@@ -5,6 +5,7 @@ import * as classify from "./classify.js";
 import * as clean from "./clean.js";
 import * as compare from "./compare.js";
 import * as datasets from "./datasets.js";
+import * as experiments from "./experiments.js";
 import * as jobs from "./jobs.js";
 import * as replay from "./replay.js";
 import * as review from "./review.js";
@@ -30,7 +31,7 @@ async function refresh() {
   }
 }
 
-for (const section of [datasets, classify, jobs, clean, audit, replay, compare, review, runs]) section.mount();
+for (const section of [datasets, classify, jobs, clean, audit, replay, compare, review, runs, experiments]) section.mount();
 refresh();
 setInterval(refresh, INTERVAL);
 document.addEventListener("visibilitychange", refresh);

@@ -3,11 +3,13 @@
 import { get } from "./api.js";
 import { spaced } from "./checks.js";
 import { byId, capital, count, el, plural, say, setOptions, setText, share, syncRows } from "./dom.js";
+import { lookAtFlagged } from "./flagged.js";
+import { label } from "./job-words.js";
 import { currentDataset, news, shared, tell } from "./state.js";
 
 /** Pictures in a sample. */
 const SIZE = 50;
-/** Decisions on one side of a sample before an estimate is worth showing. */
+/** Decisions on one side of a sample, without a gap, before an estimate is worth showing. */
 const ENOUGH = 8;
 /** Jobs to choose from. */
 const JOBS = 50;
@@ -64,13 +66,6 @@ async function load() {
   }
 }
 
-/** When a job was, and what it looked for. */
-export function label(job) {
-  const format = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
-  const what = job.checks.length === 1 ? spaced(job.checks[0]) : plural(job.checks.length, "check");
-  return `${new Date(job.created_at).toLocaleString(undefined, format)}: ${what}${job.dry_run ? ", dry run" : ""}`;
-}
-
 async function show() {
   const mine = ++turn;
   const job = jobs.find(({ id }) => id === byId("audit-job").value) ?? null;
@@ -101,17 +96,18 @@ async function show() {
 
 function create({ audit }) {
   const found = el("span", { className: "quiet" });
-  const bar = el("progress", { attributes: { "aria-label": `Sample of ${spaced(audit.check)} looked at` } });
+  const bar = el("progress", { attributes: { "aria-label": `Sample of ${spaced(audit.check)} decided` } });
   const done = el("span", { className: "quiet small" });
   const button = el("button", { type: "button", className: "small" });
+  const whole = el("button", { type: "button", className: "small" }, "Look at flagged");
   const right = el("dd");
   const complete = el("dd");
   const term = (words, title) => el("dt", { title }, words);
   const node = el(
     "li",
     { className: "audit" },
-    el("div", { className: "audit-head" }, el("strong", {}, capital(spaced(audit.check))), found, button),
-    el("div", { className: "audit-bar" }, bar, done),
+    el("div", { className: "audit-head" }, el("strong", {}, capital(spaced(audit.check))), found, whole),
+    el("div", { className: "audit-bar" }, bar, done, button),
     el(
       "dl",
       {},
@@ -122,11 +118,13 @@ function create({ audit }) {
   const update = ({ job, audit }) => {
     const { check, flagged, passed, sample } = audit;
     const reviewed = flagged.reviewed + passed.reviewed;
+    whole.setAttribute("aria-label", `Look at all flagged by ${spaced(check)}`);
+    whole.onclick = () => lookAtFlagged(job, check);
     setText(found, `flagged ${count(flagged.images)} of ${count(flagged.images + passed.images)}`);
     bar.max = Math.max(1, sample.length);
     bar.value = reviewed;
-    setText(done, `${count(reviewed)} of ${count(sample.length)} looked at`);
-    setText(button, reviewed < sample.length ? "Look at the sample" : "All looked at");
+    setText(done, `${count(reviewed)} of ${count(sample.length)} decided in order`);
+    setText(button, reviewed < sample.length ? "Look at the sample" : "All decided");
     button.disabled = reviewed >= sample.length;
     button.setAttribute("aria-label", `Look at the sample of ${spaced(check)}`);
     button.onclick = () => look(job, check);
@@ -161,6 +159,8 @@ function look(job, check) {
     return open.map(({ image_id, outcome }) => ({ id: image_id, note: note(outcome) }));
   };
   const title = `Sample of ${spaced(check)}`;
-  const about = "Keep what shows its class well, reject or move what does not, whether the check flagged it or passed it.";
+  const about =
+    "Keep what shows its class well, reject or move what does not, whether the check flagged it or passed it. " +
+    "Leave none out: the estimate counts only up to the first picture that you skip.";
   tell("look", { title, about, check, entries });
 }

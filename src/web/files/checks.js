@@ -29,6 +29,12 @@ export const GROUPS = [
   ]],
 ];
 
+/** What is to be known of a whole group. */
+export const NOTES = {
+  Learned:
+    "These two train small networks on the dataset itself; look at what they flag, for a rare but right picture looks strange too.",
+};
+
 /** What a check looks for. */
 const ABOUT = new Map(GROUPS.flatMap(([, checks]) => checks));
 export const about = (check) => ABOUT.get(check) ?? "";
@@ -40,8 +46,12 @@ const counts = ({ outcome, dismissed, dry_run }) =>
 /** The score that a verdict counts with; where it has none, as the review queue counts it. */
 const weight = ({ score, outcome }) => score ?? (outcome === "flagged" ? 0.1 : 0.5);
 
-/** What speaks against a picture, the strongest first. */
-export const against = (image) => image.verdicts.filter(counts).sort((one, other) => weight(one) - weight(other));
+/** What speaks against a picture, the strongest first; what a job `said` of it does so even where it does not count. */
+export function against({ verdicts, said = [] }) {
+  const told = new Set(said.map(({ check }) => check));
+  const others = verdicts.filter((verdict) => counts(verdict) && !told.has(verdict.check));
+  return [...said, ...others].sort((one, other) => weight(one) - weight(other));
+}
 
 /** The class that the picture looks like, where a check says that it is another one than its own; else null. */
 export function suggestion(image) {

@@ -1,10 +1,11 @@
 /** Starting a cleaning job: which checks, and what they cost before anything begins. */
 
 import { post } from "./api.js";
-import { GROUPS, spaced } from "./checks.js";
-import { byId, capital, count, el, plural, say, sentence, setText } from "./dom.js";
+import { GROUPS, NOTES, spaced } from "./checks.js";
+import { byId, capital, count, dollars, el, plural, say, sentence, setText } from "./dom.js";
 import * as jobs from "./jobs.js";
 import { currentDataset, news, shared } from "./state.js";
+import { active } from "./steering.js";
 import * as thresholds from "./thresholds.js";
 
 /** Checks that every dataset can do with; `tags` joins them where each class has a reference. */
@@ -28,13 +29,14 @@ export function mount() {
     start();
   });
   news.addEventListener("dataset", usual);
+  news.addEventListener("clean", ({ detail }) => fill(detail));
   news.addEventListener("datasets", () => {
     if (!estimated) usual();
     else if (estimated !== subject()) soon();
   });
   news.addEventListener("job", ({ detail: { kind, job, before } }) => {
     // What it had labelled costs nothing the next time.
-    const ended = kind === "cleaning-jobs" && before && before.status !== job.status && !jobs.active(job);
+    const ended = kind === "cleaning-jobs" && before && before.status !== job.status && !active(job);
     if (ended && job.dataset_id === shared.current) soon();
   });
 }
@@ -46,7 +48,8 @@ function group([name, checks]) {
     const words = el("span", {}, capital(spaced(check)), " ", el("span", { className: "quiet" }, about));
     return el("label", { className: "choice" }, box, words);
   });
-  return el("fieldset", {}, el("legend", {}, name), choices);
+  const note = NOTES[name] ? el("p", { className: "quiet small about-group" }, NOTES[name]) : null;
+  return el("fieldset", {}, el("legend", {}, name), choices, note);
 }
 
 /** The usual choice for the dataset. */
@@ -73,9 +76,36 @@ function request() {
   job.thresholds = thresholds.given(checks);
   if (!checks.includes("tags")) return job;
   job.tags = { tagger: byId("clean-tagger").value, rule: byId("clean-rule").value, k: byId("clean-k").valueAsNumber };
+  for (const [name, { field, fits }] of Object.entries(FINE)) {
+    if (fits(job.tags) && byId(field).value !== "") job.tags[name] = byId(field).valueAsNumber;
+  }
   const budget = byId("clean-budget").valueAsNumber;
   if (paid(job) && Number.isFinite(budget)) job.budget_usd = budget;
   return job;
+}
+
+/** Settings of tags that have a usual value. */
+const FINE = {
+  min_confidence: { field: "clean-confidence", fits: () => true, wrong: "Confidence: a number from 0 to 100." },
+  threshold: { field: "clean-threshold", fits: ({ rule }) => rule === "specific", wrong: "Enough: a share from 0 to 1." },
+};
+
+/** From which confidence, in percent, the tags of a tagger count usually. */
+const usualConfidence = (tagger) => (tagger === "zero_shot" ? 5 : 55);
+
+const digits = (value) => Number(value.toPrecision(6));
+
+/** Writes these settings of tags into the form, and goes there. */
+function fill(tags) {
+  boxes.get("tags").checked = true;
+  byId("clean-tagger").value = tags.tagger;
+  byId("clean-rule").value = tags.rule;
+  byId("clean-k").value = tags.k;
+  for (const [name, { field }] of Object.entries(FINE)) byId(field).value = digits(tags[name]);
+  byId("clean-tag-more").open = true;
+  soon();
+  byId("clean").scrollIntoView();
+  byId("clean-tagger").focus({ preventScroll: true });
 }
 
 const paid = (job) => job.tags?.tagger === "rekognition";
@@ -87,6 +117,9 @@ function mistake(job) {
   if (threshold) return `${threshold}: a number from 0 to 1.`;
   if (job.tags && !byId("clean-k").validity.valid) return "Top tags: a whole number from 1 to 50.";
   if (job.tags && !Number.isInteger(job.tags.k)) return "Top tags: a whole number from 1 to 50.";
+  for (const { field, fits, wrong } of Object.values(FINE)) {
+    if (job.tags && fits(job.tags) && !byId(field).validity.valid) return wrong;
+  }
   if (paid(job) && !byId("clean-budget").validity.valid) return "Spend at most: a number of dollars, 0 or more.";
   return "";
 }
@@ -97,6 +130,8 @@ function soon() {
   byId("duplicate-settings").hidden = !job.keeper;
   thresholds.show(job.checks);
   byId("clean-budget-label").hidden = !paid(job);
+  byId("clean-threshold-label").hidden = byId("clean-rule").value !== "specific";
+  byId("clean-confidence").placeholder = usualConfidence(byId("clean-tagger").value);
   setText(byId("clean-start"), job.dry_run ? "Start the dry run" : "Start cleaning");
   byId("clean-start").disabled = true;
   byId("estimate").setAttribute("aria-busy", "true");
@@ -136,15 +171,13 @@ function inWords(answer, job) {
   if (lacking) return `Tags are compared with reference pictures, and none is there yet for: ${lacking}.`;
   const words = [`Looks at ${plural(images, "picture")}.`];
   if (job.tags && calls === 0) words.push("All of them have their tags already: nothing to pay.");
-  else if (paid(job)) words.push(`${plural(calls, "call")} to Rekognition: $${dollars(cost)}, ${lasting(seconds)}.`);
+  else if (paid(job)) words.push(`${plural(calls, "call")} to Rekognition: ${dollars(cost)}, ${lasting(seconds)}.`);
   else if (job.tags) words.push(`${plural(calls, "picture")} to tag here, at no cost.`);
   else words.push("No cost.");
   if (networks > 0) words.push(`Trains ${plural(networks, "small network")} on them first, which takes minutes.`);
   if (within_budget === false) words.push("That is over your limit: it would stop there, unfinished.");
   return words.join(" ");
 }
-
-const dollars = (value) => (value > 0 && value < 0.01 ? value.toFixed(3) : value.toFixed(2));
 
 function lasting(seconds) {
   if (seconds < 90) return `about ${Math.max(1, Math.round(seconds))} s`;

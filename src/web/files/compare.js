@@ -2,9 +2,9 @@
 
 import { all, get } from "./api.js";
 import { spaced } from "./checks.js";
-import { label } from "./audit.js";
 import { line } from "./differences.js";
 import { byId, count, plural, setOptions, setText } from "./dom.js";
+import { label } from "./job-words.js";
 import { news } from "./state.js";
 
 /** Pictures of one line that are shown. */

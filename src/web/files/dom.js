@@ -93,6 +93,9 @@ export const count = (value) => number.format(value);
 /** A fraction as `97.3%`. */
 export const share = (value) => percent.format(value);
 
+/** `$1.20`, `$0.003`. */
+export const dollars = (value) => `$${value.toFixed(value > 0 && value < 0.1 ? 3 : 2)}`;
+
 /** A probability as `97.3%`; what is not quite certain is not shown as certain. */
 export function probability(value) {
   if (value < 1 && value >= 0.9995) return ">99.9%";

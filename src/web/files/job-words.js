@@ -1,7 +1,8 @@
 /** What a job is about and how it went, in words. */
 
 import { spaced } from "./checks.js";
-import { count, share } from "./dom.js";
+import { count, dollars, plural, share } from "./dom.js";
+import { network } from "./recipe.js";
 
 const STOPPED = {
   limit_reached: "as many pictures as asked for",
@@ -46,11 +47,18 @@ export const KINDS = {
   },
   "training-runs": {
     name: "Train",
-    about: (job) => `${job.recipe.conv.join("-")} at ${job.recipe.image_size} px, seed ${job.seed}`,
+    about: (job) => `${network(job.recipe)} at ${job.recipe.image_size} px, seed ${job.seed}`,
     far: remaining,
     results: trained,
   },
 };
+
+/** When a cleaning was, and what it looked for. */
+export function label(job) {
+  const format = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
+  const what = job.checks.length === 1 ? spaced(job.checks[0]) : plural(job.checks.length, "check");
+  return `${new Date(job.created_at).toLocaleString(undefined, format)}: ${what}${job.dry_run ? ", dry run" : ""}`;
+}
 
 function outcomes(counts) {
   const listed = Object.entries(counts).sort(([, one], [, other]) => other - one);
@@ -71,7 +79,7 @@ function cleaned(job) {
     [`${count(flagged)} flagged${checks.length ? ` (${checks.join(", ")})` : ""}`, flagged ? "warn" : ""],
   ];
   if (unscannable) results.push([`${count(unscannable)} unscannable`, "bad"]);
-  if (job.cost_usd) results.push([`$${job.cost_usd.toFixed(2)} to the tagger`, ""]);
+  if (job.cost_usd) results.push([`${dollars(job.cost_usd)} to the tagger`, ""]);
   return results;
 }
 

@@ -1,9 +1,10 @@
 /** Running and recent jobs of every kind, with live progress. */
 
-import { get, post } from "./api.js";
+import { get } from "./api.js";
 import { byId, command, count, curl, el, say, setText, syncRows, timeNode } from "./dom.js";
 import { KINDS } from "./job-words.js";
 import { datasetName, news, refreshDatasets, shared, tell } from "./state.js";
+import { active, verbs } from "./steering.js";
 
 /** Event streams open at a time: browsers give one host six connections, and requests need some. */
 const STREAMS = 3;
@@ -18,8 +19,6 @@ const jobs = new Map();
 const rows = new Map();
 const streams = new Map();
 let visible = STEP;
-
-export const active = (job) => job.status === "queued" || job.status === "running";
 
 export function mount() {
   byId("jobs-more").addEventListener("click", () => {
@@ -130,20 +129,23 @@ function create({ kind }) {
   const results = el("p", { className: "results" });
   const ended = el("p", { className: "quiet small" });
   const error = el("p", { className: "error" });
-  const act = el("button", { type: "button", className: "small" });
-  const way = el("div", { className: "job-bar" }, bar, done, act);
+  const acts = verbs(kind).map((verb) => {
+    const button = el("button", { type: "button", className: "small" }, verb.name);
+    button.addEventListener("click", () => control(rows.get(node.dataset.id).item, verb, button));
+    return { verb, button };
+  });
+  const way = el("div", { className: "job-bar" }, bar, done);
   const node = el(
     "li",
-    { className: "job" },
+    { className: "job", tabIndex: -1 },
     el("div", { className: "job-head" }, el("strong", {}, KINDS[kind].name), about, status),
     way,
     results,
     ended,
     error,
-    el("p", { className: "small job-foot" }, dataset, when),
+    el("div", { className: "small job-foot" }, dataset, when, el("span", { className: "acts" }, acts.map(({ button }) => button))),
   );
-  act.addEventListener("click", () => control(rows.get(node.dataset.id).item, act));
-  const row = { node, parts: { way, about, status, dataset, when, bar, done, results, ended, error, act } };
+  const row = { node, parts: { way, about, status, dataset, when, bar, done, results, ended, error, acts } };
   row.update = (item) => {
     row.item = item;
     node.dataset.id = item.id;
@@ -180,24 +182,37 @@ function update({ node, parts }, { kind, job }) {
   }
   setText(parts.ended, ended?.(job) || "");
   setText(parts.error, job.error ? `${job.error.message || job.error.code} (${job.error.code})` : "");
-  const verb = active(job) ? "Cancel" : "Retry";
-  setText(parts.act, verb);
-  parts.act.setAttribute("aria-label", `${verb} ${name}: ${about(job)}`);
+  const held = parts.acts.find(({ button }) => button === document.activeElement)?.button;
+  for (const { verb, button } of parts.acts) {
+    button.hidden = !verb.fits(job);
+    button.setAttribute("aria-label", `${verb.name} ${name}: ${about(job)}`);
+  }
+  if (held?.hidden) refocus(node, parts);
 }
 
-async function control({ kind, job }, button) {
-  const verb = active(job) ? "cancel" : "retry";
+async function control({ kind, job }, verb, button) {
   button.disabled = true;
   try {
-    const changed = await post(`/${kind}/${job.id}/${verb}`);
-    take(kind, changed);
-    follow();
-    show();
-    say(verb === "cancel" ? "Cancelled." : "It goes on where it stopped.");
+    const changed = await verb.run(kind, job);
+    if (changed) {
+      take(kind, changed);
+      follow();
+      show();
+    }
   } catch (problem) {
     say(problem.message, { failed: true });
   } finally {
     button.disabled = false;
   }
+  // A disabled button loses the focus.
+  if (document.activeElement !== document.body) return;
+  const row = rows.get(job.id);
+  if (!button.hidden) button.focus();
+  else if (row) refocus(row.node, row.parts);
 }
 
+/** Where what was done is offered no more, the keyboard goes on beside it. */
+function refocus(node, { acts }) {
+  const next = acts.find(({ button }) => !button.hidden && !button.disabled);
+  (next?.button ?? node).focus();
+}

@@ -3,7 +3,7 @@
 import { post } from "./api.js";
 import { line } from "./differences.js";
 import { byId, count, plural, setText } from "./dom.js";
-import { news } from "./state.js";
+import { news, tell } from "./state.js";
 
 /** Milliseconds without a change before the service is asked. */
 const CALM = 250;
@@ -18,6 +18,7 @@ let waiting = null;
 export function mount() {
   byId("replay-rule").append(...[...byId("clean-rule").options].map((rule) => rule.cloneNode(true)));
   byId("replay").addEventListener("input", soon);
+  byId("replay-clean").addEventListener("click", () => tell("clean", { tagger: job.tags.tagger, ...settings() }));
   byId("replay").addEventListener("toggle", soon);
   news.addEventListener("audited", ({ detail }) => {
     if (job?.id === detail.job?.id) return;
@@ -40,21 +41,27 @@ function soon() {
   waiting = setTimeout(show, CALM);
 }
 
+/** What is written; null where a number is missing or beyond its limits. */
+function settings() {
+  const written = Object.entries(FIELDS).map(([name, id]) => [name, byId(id)]);
+  if (written.some(([, field]) => !field.validity.valid || field.value === "")) return null;
+  const numbers = written.map(([name, field]) => [name, field.valueAsNumber]);
+  return { rule: byId("replay-rule").value, ...Object.fromEntries(numbers) };
+}
+
 /** Asks only where somebody looks. */
 async function show() {
   const mine = ++turn;
   if (!job?.tags || !byId("replay").open) return;
-  const settings = { rule: byId("replay-rule").value, images: MOST };
-  for (const [name, field] of Object.entries(FIELDS)) {
-    if (!byId(field).validity.valid || byId(field).value === "") {
-      byId("replay-list").replaceChildren();
-      setText(byId("replay-words"), "Each number needs a value within its limits.");
-      return;
-    }
-    settings[name] = byId(field).valueAsNumber;
+  const tried = settings();
+  byId("replay-clean").disabled = !tried;
+  if (!tried) {
+    byId("replay-list").replaceChildren();
+    setText(byId("replay-words"), "Each number needs a value within its limits.");
+    return;
   }
   try {
-    const found = await post(`/cleaning-jobs/${job.id}/replay`, settings);
+    const found = await post(`/cleaning-jobs/${job.id}/replay`, { ...tried, images: MOST });
     if (mine !== turn) return;
     // Of the pictures that are judged now; the cleaning's own count is of those of then.
     const before = found.counts.flagged - found.newly_flagged + found.no_longer_flagged;

@@ -17,7 +17,7 @@ const MOST = 200;
 const FILTERS = ["review-class", "review-check", "review-order"];
 
 let grid;
-/** What another section asked for: `{title, about, check, entries}`; null for the flagged pictures. */
+/** What another section asked for, as the news `look` says it; null for the flagged pictures. */
 let asked = null;
 let source = null;
 let cursor = null;
@@ -48,8 +48,8 @@ export function mount() {
   news.addEventListener("look", ({ detail }) => look(detail, { enter: true }));
   news.addEventListener("job", ({ detail }) => {
     const { kind, job, before } = detail;
-    const ended = kind === "cleaning-jobs" && before && before.status !== job.status;
-    if (ended && job.dataset_id === shared.current) load({ quiet: true });
+    const changed = before && (before.status !== job.status || before.undone_at !== job.undone_at);
+    if (kind === "cleaning-jobs" && changed && job.dataset_id === shared.current) load({ quiet: true });
   });
 }
 

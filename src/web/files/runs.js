@@ -3,9 +3,11 @@
 import { all, get, post } from "./api.js";
 import { Curve } from "./curve.js";
 import { byId, command, curl, el, say, setOptions, setText, share } from "./dom.js";
-import { active } from "./jobs.js";
+import { inWords, network } from "./recipe.js";
+import { report } from "./report.js";
 import { retraining } from "./retraining.js";
 import { currentDataset, news, refreshModels, shared } from "./state.js";
+import { active } from "./steering.js";
 
 let runs = [];
 let turn = 0;
@@ -14,6 +16,7 @@ let parts = null;
 export function mount() {
   byId("run-picker").addEventListener("change", show);
   news.addEventListener("dataset", load);
+  news.addEventListener("run", ({ detail }) => pick(detail.id));
   news.addEventListener("models", () => parts && show());
   news.addEventListener("datasets", () => shared.datasets.length === 0 && show(), { once: true });
   news.addEventListener("job", ({ detail: { kind, job } }) => {
@@ -40,10 +43,19 @@ async function load() {
   }
 }
 
+/** Shows this run, and goes there. */
+async function pick(id) {
+  if (!runs.some((run) => run.id === id)) await load();
+  byId("run-picker").value = id;
+  show();
+  byId("training").scrollIntoView();
+  byId("run-picker").focus({ preventScroll: true });
+}
+
 const label = (run) => {
   const time = new Date(run.created_at).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
   const result = run.test_accuracy != null ? `test ${share(run.test_accuracy)}` : run.status;
-  return `${result} · ${run.recipe.conv.join("-")} · ${time}`;
+  return `${result} · ${network(run.recipe)} · ${time}`;
 };
 
 function show() {
@@ -86,10 +98,11 @@ function build() {
       el("table", {}, el("thead", {}, el("tr", {}, head.map((text) => el("th", { scope: "col" }, text)))), body)),
   );
   const model = el("p", { className: "use" }, use, state);
+  const judged = report();
   const again = retraining();
   const more = el("div", { className: "more-of-it" }, table, picture);
-  byId("run").replaceChildren(figures, curve.node, recipe, error, model, again.node, more);
-  return { curve, figures, recipe, error, use, state, again, body, picture, shown: "", last: null };
+  byId("run").replaceChildren(figures, judged.node, curve.node, recipe, error, model, again.node, judged.more, more);
+  return { curve, figures, recipe, error, use, state, judged, again, body, picture, shown: "", last: null };
 }
 
 function update(run) {
@@ -104,11 +117,7 @@ function update(run) {
     }
     epochs(run);
   }
-  const { conv, dense, dropout, image_size, batch_size, learning_rate } = run.recipe;
-  const words =
-    `Convolutions ${conv.join("-")}, dense ${dense.join("-") || "none"}, dropout ${dropout.join(", ") || "none"}, ` +
-    `${image_size} px, batches of ${batch_size}, learning rate ${learning_rate}, seed ${run.seed}`;
-  setText(recipe, words);
+  setText(recipe, `${inWords(run.recipe)}, seed ${run.seed}`);
   setText(error, run.error ? `${run.error.message || run.error.code} (${run.error.code})` : "");
   const model = shared.models?.find((model) => model.id === run.model_id);
   use.hidden = !run.model_id || Boolean(model?.default);
@@ -118,6 +127,7 @@ function update(run) {
   setText(state, model?.default ? "Its model answers the photos." : answers || idle);
   state.classList.toggle("answering", Boolean(model?.default));
   figures(run);
+  parts.judged.show(run);
   parts.again.show(run);
 }
 

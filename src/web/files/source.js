@@ -14,24 +14,24 @@ export function arrivals({ dataset, name, check, order }) {
   return (cursor, limit) => get("/images", { ...query, cursor, limit });
 }
 
-/** Pictures by name; `entries()` gives `{id, note}` of each, in order. */
+/** Pictures by name; `entries()` gives `{id, note, said}` of each, in order. */
 export function named(entries) {
   let known = [];
   return async (cursor, limit) => {
     if (!cursor) known = await entries();
     const from = Number(cursor ?? 0);
     const wanted = known.slice(from, from + limit);
-    const found = await Promise.all(wanted.map(({ id, note }) => find(id, note)));
+    const found = await Promise.all(wanted.map(({ id, ...more }) => find(id, more)));
     const next = from + limit < known.length ? String(from + limit) : null;
     return { items: found.filter(Boolean), next_cursor: next };
   };
 }
 
 /** The picture, or null when it is gone. */
-async function find(id, note) {
+async function find(id, more) {
   try {
     const image = await get(`/images/${id}`);
-    return image.state === "deleted" ? null : { ...image, note };
+    return image.state === "deleted" ? null : { ...image, ...more };
   } catch (problem) {
     if (problem.status === 404) return null;
     throw problem;

@@ -6,8 +6,10 @@ import { byId } from "./dom.js";
 /**
  * Fires `datasets` (list or counts changed), `dataset` (another one was chosen), `job` (a job changed; detail
  * `{kind, job}`), `models` (a model came, went, or answers now), `look` (the review grid is to show pictures; detail
- * `{title, about, check, entries}`), `reviewed` (a person decided, or took it back), `audited` (the jobs to audit are known; detail
- * `{jobs, job}`).
+ * `{title, about, check, entries}`; `entries()` gives `{id, note, said}` of each picture, in order: lines about it, and
+ * verdicts to show before those that count), `reviewed` (a person decided, or took it back), `clean` (the form is to take
+ * these settings of tags), `run` (a training run is to be shown; detail `{id}`), `audited` (the jobs to audit are known;
+ * detail `{jobs, job}`).
  */
 export const news = new EventTarget();
 

@@ -8,6 +8,9 @@ import { name, reason } from "./reasons.js";
 /** Reasons of which more is told than their names. */
 const TOLD = 4;
 
+/** What became of a picture. */
+const STATES = { accepted: "in use", flagged: "in quarantine", rejected: "rejected" };
+
 /** The content of a tile; the `note` of the image, one line or some, is said before the reasons. */
 export function tile(image) {
   const reasons = against(image);
@@ -31,6 +34,7 @@ export function tile(image) {
         "span",
         { className: "tile-head" },
         el("span", {}, el("strong", {}, image.class), " ", twin ? null : size(image)),
+        image.said ? el("span", { className: `state ${image.state}` }, STATES[image.state]) : null,
         image.suspicion == null ? null : suspicion(image.suspicion),
       ),
       [image.note ?? []].flat().map((line) => el("span", { className: "why" }, line)),
