@@ -1,5 +1,8 @@
-"""The page that scripts/study writes about a set of photographs: figures as tables, the rules' picks in their own words."""
+"""The page that scripts/study writes about a set of photographs: figures as tables, the rules' picks in their own words,
+Keras beside it."""
 
+import csv
+import math
 import os
 import pathlib
 import statistics
@@ -11,9 +14,24 @@ ORIGINAL = {
     "conv 32-64-128, dropout 0.25-0.5": (0.873, 0.860),
 }
 MEASURED = {
-    "test, mean of the last five epochs": "late_test_accuracy", "test, last epoch": "test_accuracy",
-    "train, last epoch": "train_accuracy",
+    "Test accuracy after the last epoch": "test_accuracy",
+    "Test accuracy, mean of the last five epochs": "late_test_accuracy",
+    "Training accuracy after the last epoch": "train_accuracy",
 }
+BESIDE = (
+    "The same files, the same split, size, epochs, batch, optimiser and ranges of augmentation. Accuracy in evaluation mode:"
+    " mean ± standard deviation over the seeds, and the lowest and the highest seed. The difference is shipshape minus Keras"
+    " with its 95 % interval after Welch, over the seeds only: both sides have the same test pictures, and other pictures would move"
+    " both. The last column says whether our mean reaches Keras' mean (*higher*), lies at most one standard deviation of Keras'"
+    " seeds below it (*within*), or lies lower still (*below*)."
+)
+CURVES = (
+    "The mean test accuracy of the seeds by epoch; the band reaches from our lowest to our highest seed. The first epochs may"
+    " lie below the axis. Keras' mean is drawn here and not into the learning curves above, as those show one run each."
+)
+# Okabe and Ito's vermilion, as the service's pictures draw test accuracy, and a black.
+INK, PALE, GRID, OURS, THEIRS = "#222222", "#5f6368", "#e4e6e9", "#D55E00", "#000000"
+WIDE, TALL, ACROSS, DOWN = 246, 158, 300, 232
 SHARES = (
     "32-64-128 with dropout 0.25-0.5, the same test pictures for all; every class keeps its share, the smaller shares are parts"
     " of the larger ones. As many epochs for each, so that fewer pictures also mean fewer steps."
@@ -116,25 +134,138 @@ def ours(data, net):
     return name, []
 
 
+def beside(data):
+    """The networks that Keras trained: name, our runs, its runs."""
+    nets = list(dict.fromkeys((tuple(one["conv"]), tuple(one["dropout"])) for one in data["keras"]))
+    for net in nets:
+        theirs = [one for one in data["keras"] if (tuple(one["conv"]), tuple(one["dropout"])) == net]
+        yield *ours(data, net), theirs
+
+
+def student(freedom):
+    """How many standard errors a 95 % interval of so many degrees of freedom reaches to each side: the density of Student's
+    t added up from 0 to where 47.5 % are below."""
+    scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(freedom * math.pi)
+    reach, area, step = 0.0, 0.0, 1e-4
+    while area < 0.475:
+        area += step * scale * (1 + (reach + step / 2) ** 2 / freedom) ** (-(freedom + 1) / 2)
+        reach += step
+    return reach
+
+
+def welch(ours, theirs):
+    """The difference of two means in points with its 95 % interval (Welch 1947, Biometrika 34: 28-35)."""
+    apart = statistics.mean(ours) - statistics.mean(theirs)
+    if min(len(ours), len(theirs)) < 2:
+        return f"{100 * apart:+.1f}"
+    parts = [(statistics.variance(side) / len(side), len(side) - 1) for side in (ours, theirs)]
+    variance = sum(part for part, _ in parts)
+    if variance == 0:
+        return f"{100 * apart:+.1f}"
+    half = student(variance**2 / sum(part**2 / freedom for part, freedom in parts)) * math.sqrt(variance)
+    return f"{100 * apart:+.1f} ({100 * (apart - half):+.1f} to {100 * (apart + half):+.1f})"
+
+
+def against(ours, theirs):
+    apart = statistics.mean(ours) - statistics.mean(theirs)
+    spread = statistics.stdev(theirs) if len(theirs) > 1 else 0
+    return "higher" if apart >= 0 else "within" if apart >= -spread else "below"
+
+
+def seeds_of(side):
+    deviation = f" ± {percent(statistics.stdev(side))}" if len(side) > 1 else ""
+    return f"{percent(statistics.mean(side))}{deviation} ({percent(min(side))} to {percent(max(side))})"
+
+
 def keras(data):
     if not data["keras"]:
         return ""
     versions = data["keras"][0]["versions"]
-    text = (f"\n## Beside it: Keras {versions['keras']} on TensorFlow {versions['tensorflow']}\n\n"
-            "The same files, the same split, size, epochs, batch, optimiser and ranges of augmentation, as many seeds. Accuracy in"
-            " evaluation mode: mean over the seeds, and the lowest and the highest seed. A single epoch swings by several points,"
-            " so the mean of the last five says more.\n\n")
-    text += head("network", "measured", "shipshape %", "Keras %", "difference of the means in points")
-    nets = list(dict.fromkeys((tuple(one["conv"]), tuple(one["dropout"])) for one in data["keras"]))
-    for net in nets:
-        theirs = [one for one in data["keras"] if (tuple(one["conv"]), tuple(one["dropout"])) == net]
-        name, runs = ours(data, net)
-        for measured, key in MEASURED.items():
-            sides = [[run[key] for run in side] for side in (runs, theirs)]
-            spread = [f"{percent(statistics.mean(side))} ({percent(min(side))} to {percent(max(side))})" for side in sides]
-            apart = statistics.mean(sides[0]) - statistics.mean(sides[1])
-            text += row(name, measured, *spread, f"{100 * apart:+.1f}")
-    return text
+    text = f"\n## Beside it: Keras {versions['keras']} on TensorFlow {versions['tensorflow']}\n\n{BESIDE}\n"
+    for measured, key in MEASURED.items():
+        text += f"\n{measured}:\n\n"
+        text += head("network", "seeds, shipshape and Keras", "shipshape %", "Keras %", "difference in points",
+                     "against Keras' seeds")
+        for name, *sides in beside(data):
+            counts = " and ".join(str(len(side)) for side in sides)
+            ours, theirs = ([run[key] for run in side] for side in sides)
+            told = against(ours, theirs) if key != "train_accuracy" else ""
+            text += row(name, counts, seeds_of(ours), seeds_of(theirs), welch(ours, theirs), told)
+    picture = f"{data['set']}/keras-curves.svg"
+    return f"{text}\n{CURVES}\n\n![Mean test accuracy by epoch, shipshape and Keras]({picture})\n"
+
+
+def test_curves(files):
+    """The test accuracy by epoch of the runs in these `curves.csv`, by the run's name without its seed."""
+    runs = {}
+    for file in files:
+        with file.open(newline="") as lines:
+            for line in csv.DictReader(lines):
+                runs.setdefault((file, line["run"]), []).append(float(line["test_accuracy"]))
+    found = {}
+    for (file, run), curve in runs.items():
+        found.setdefault((file, run.partition(" · ")[0]), []).append(curve)
+    return {name: curves for (_, name), curves in found.items()}
+
+
+def label(x, y, text, anchor="start", size=12, colour=PALE, weight="normal"):
+    return (f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}" text-anchor="{anchor}" '
+            f'font-weight="{weight}">{text}</text>\n')
+
+
+def line(points, colour, width, dashes="none"):
+    places = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return (f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="{width}" '
+            f'stroke-dasharray="{dashes}" stroke-linejoin="round" stroke-linecap="round"/>\n')
+
+
+def panel(left, top, name, ours, theirs, limits):
+    """One network: our mean and our seeds' band, Keras' mean; accuracy within `limits`, in tenths."""
+    low, high = limits
+    epochs = len(theirs[0])
+
+    def at(epoch, accuracy):
+        return left + WIDE * epoch / max(epochs - 1, 1), top + TALL * (high - 10 * accuracy) / (high - low)
+
+    def along(pick, curves):
+        return [at(epoch, pick(values)) for epoch, values in enumerate(zip(*curves, strict=True))]
+
+    text = label(left, top - 8, name, colour=INK, weight="bold")
+    for tenth in range(low, high + 1):
+        x, y = at(0, tenth / 10)
+        text += line([(x, y), (x + WIDE, y)], GRID, 1) + label(left - 8, y + 4, f"{tenth / 10:.1f}", "end")
+    for epoch in sorted({1, *range(5, epochs + 1, 5)}):
+        x, y = at(epoch - 1, low / 10)
+        text += line([(x, y), (x, top)], GRID, 1) + label(x, y + 18, epoch, "middle")
+    band = along(min, ours) + along(max, ours)[::-1]
+    places = " ".join(f"{x:.1f},{y:.1f}" for x, y in band)
+    inside = f"panel-{left}-{top}"
+    text += f'<clipPath id="{inside}"><rect x="{left}" y="{top}" width="{WIDE}" height="{TALL}"/></clipPath>\n'
+    text += f'<g clip-path="url(#{inside})">\n<polygon points="{places}" fill="{OURS}" fill-opacity="0.15"/>\n'
+    text += line(along(statistics.mean, ours), OURS, 2.6) + line(along(statistics.mean, theirs), THEIRS, 1.3, "5 4") + "</g>\n"
+    text += line([at(0, low / 10), at(epochs - 1, low / 10)], INK, 1)
+    counts = f"shipshape {len(ours)} seeds, Keras {len(theirs)}"
+    return text + label(left + WIDE - 3, top + TALL - 8, counts, "end")
+
+
+def keras_picture(data, curves):
+    """The mean test curves of both sides as SVG, a panel per network; `curves` as of test_curves. The axis reaches from the
+    lowest to the highest accuracy behind the first fifth of the epochs, whose rise would flatten the rest."""
+    panels = [(name, curves[runs[0]["name"]], [one["test_curve"] for one in theirs])
+              for name, runs, theirs in beside(data) if runs]
+    values = [value for _, ours, theirs in panels for curve in ours + theirs for value in curve[len(curve) // 5:]]
+    limits = math.floor(10 * min(values)), math.ceil(10 * max(values))
+    width, height = 24 + 3 * ACROSS + 6, 94 + DOWN * -(-len(panels) // 3) - 24
+    title = f"{data['set']}: test accuracy by epoch, shipshape and Keras"
+    text = (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+            f"role=\"img\" font-family=\"system-ui, 'DejaVu Sans', sans-serif\">\n<title>{title}</title>\n"
+            f'<rect width="{width}" height="{height}" rx="6" fill="#ffffff"/>\n')
+    text += label(24, 32, title, size=17, colour=INK, weight="bold")
+    text += line([(24, 49), (54, 49)], OURS, 2.6) + label(60, 53, "shipshape, mean; band: lowest to highest seed", size=13)
+    text += line([(400, 49), (430, 49)], THEIRS, 1.3, "5 4") + label(436, 53, "Keras, mean", size=13)
+    for number, (name, *sides) in enumerate(panels):
+        text += panel(60 + number % 3 * ACROSS, 94 + number // 3 * DOWN, name, *sides, limits)
+    return text + "</svg>\n"
 
 
 def repeats(data):
