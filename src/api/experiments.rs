@@ -19,7 +19,8 @@ use crate::app::App;
 use crate::db::{DatasetId, ExperimentId, Order, SnapshotId};
 use crate::training::comparison::{Rule, RuleName, Selection};
 use crate::training::experiment::{self, Experiment, ExperimentFilter};
-use crate::training::{self, TrainingRun, plot};
+use crate::training::plot::{self, Curve};
+use crate::training::{self, TrainingRun};
 
 /// The routes of this file.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -187,11 +188,10 @@ async fn picture(
         let mut curves = Vec::with_capacity(runs.len());
         for run in &runs {
             let epochs = training::list_epochs(&mut *connection, run.id).await?;
-            curves.push((format!("{} · seed {}", run.name, run.seed), epochs));
+            let name = format!("{} · seed {}", run.title(), run.seed);
+            curves.push(Curve { name, epochs, kept: run.kept() });
         }
-        let lines: Vec<_> =
-            curves.iter().map(|(name, epochs)| (name.clone(), epochs.as_slice())).collect();
-        Plot { svg: plot::curves_svg(&experiment.name, &lines), csv: plot::curves_csv(&lines) }
+        Plot { svg: plot::curves_svg(&experiment.name, &curves), csv: plot::curves_csv(&curves) }
     };
     picture.answer(plot).await
 }

@@ -100,6 +100,9 @@ pub(super) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem>
             serde_json::error::Category::Data => {
                 Problem::Invalid(vec![field_error(&field, &error.to_string())])
             }
+            _ if is_no_json_number(text, &error) => {
+                Problem::invalid(field, "must be a finite number that JSON can write")
+            }
             _ => Problem::Malformed(format!("the body is not JSON: {error}")),
         }
     })?;
@@ -111,6 +114,20 @@ pub(super) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem>
         return Err(Problem::invalid("", "may not hold a NUL character"));
     }
     Ok(value)
+}
+
+/// Whether reading ended at what other languages write for a number (`NaN`, `-Infinity`), or at one that is too large.
+fn is_no_json_number(text: &str, error: &serde_json::Error) -> bool {
+    let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let at = error.column().saturating_sub(1).min(line.len());
+    let part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+    let (before, behind) = line.as_bytes().split_at(at);
+    let begin = at - before.iter().rev().take_while(|byte| part(byte)).count();
+    let end = at + behind.iter().take_while(|byte| part(byte)).count();
+    let token = line.get(begin..end).unwrap_or_default();
+    let not_finite = ["nan", "infinity", "inf"];
+    let written = token.trim_start_matches(['+', '-']).to_ascii_lowercase();
+    not_finite.contains(&written.as_str()) || written.parse::<f64>().is_ok_and(f64::is_infinite)
 }
 
 fn holds_nul(value: &serde_json::Value) -> bool {
@@ -201,6 +218,20 @@ mod tests {
             panic!("accepted")
         };
         assert_eq!(errors[0].field, "limit");
+    }
+
+    #[test]
+    fn a_number_that_json_cannot_write_names_its_field() {
+        for number in ["NaN", "Infinity", "-Infinity", "nan", "1e999", "-1e999"] {
+            let body = format!("{{\"recipe\": {{\"epochs\": 3,\n \"rate\": {number}, \"a\": 1}}}}");
+            let Err(Problem::Invalid(errors)) = parse_json::<serde_json::Value>(body.as_bytes())
+            else {
+                panic!("{body}")
+            };
+            assert_eq!(errors[0].field, "recipe.rate", "{number}");
+        }
+        let nothing = parse_json::<serde_json::Value>(br#"{"rate": nun}"#);
+        assert!(matches!(nothing, Err(Problem::Malformed(_))));
     }
 
     #[test]

@@ -22,8 +22,9 @@ use crate::queue::JobStatus;
 use crate::snapshot::{self, Split};
 use crate::training::comparison::{self, Interval, Sample, Verdict};
 use crate::training::evaluation::{Calibration, ClassReport};
+use crate::training::plot::{self, Curve};
 use crate::training::{
-    self, Confusion, EpochSummary, PredictedImage, PredictionFilter, TrainingRun, plot,
+    self, Confusion, EpochSummary, PredictedImage, PredictionFilter, TrainingRun, stopping,
 };
 
 /// The routes of this file.
@@ -77,7 +78,7 @@ async fn curve(
 ) -> Result<Response, Problem> {
     let run = load(&app, id).await?;
     let epochs = training::list_epochs(&app.pool, id).await?;
-    let picture = plot::curve_svg(&title(&run), &epochs);
+    let picture = plot::curve_svg(&drawn(&run, epochs));
     let headers = [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "no-cache")];
     Ok((headers, picture).into_response())
 }
@@ -119,6 +120,8 @@ struct Report {
     test_accuracy: Interval,
     /// Whether it overfits, in figures and in words.
     verdict: Verdict,
+    /// What makes the figures look better than they are, in words.
+    caveats: Vec<String>,
     /// Precision, recall and F1 of each class, on the held-out images.
     classes: ClassReport,
     /// How far the probabilities can be believed, on the held-out images.
@@ -148,6 +151,12 @@ async fn report(
         train_accuracy: comparison::accuracy(&trained),
         test_accuracy: comparison::accuracy(&tested),
         verdict: Verdict::of(&trained, &tested, chance),
+        caveats: run
+            .recipe
+            .early_stopping
+            .map(|_| stopping::CAVEAT.to_owned())
+            .into_iter()
+            .collect(),
         classes: ClassReport::of(&classes, &test),
         calibration: Calibration::of(&test),
     }))
@@ -184,7 +193,8 @@ async fn picture(
         "curve" => {
             let run = load(&app, id).await?;
             let epochs = training::list_epochs(&app.pool, id).await?;
-            Plot { svg: plot::curve_svg(&title(&run), &epochs), csv: plot::curve_csv(&epochs) }
+            let csv = plot::curve_csv(&epochs);
+            Plot { svg: plot::curve_svg(&drawn(&run, epochs)), csv }
         }
         "confusion" => {
             let run = finished(&app, id).await?;
@@ -206,10 +216,12 @@ async fn picture(
 
 /// What a run is called over its pictures.
 fn title(run: &TrainingRun) -> String {
-    let maps: Vec<String> = run.recipe.conv.iter().map(u32::to_string).collect();
-    let network = if run.name.is_empty() { maps.join("-") } else { run.name.clone() };
     // What tells runs apart comes last, which a title that is cut keeps.
-    format!("{network} · {} of {} epochs · seed {}", run.epoch, run.epochs, run.seed)
+    format!("{} · {} of {} epochs · seed {}", run.title(), run.epoch, run.epochs, run.seed)
+}
+
+fn drawn(run: &TrainingRun, epochs: Vec<EpochSummary>) -> Curve {
+    Curve { name: title(run), epochs, kept: run.kept() }
 }
 
 #[derive(Deserialize, Validate, IntoParams)]

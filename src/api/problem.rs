@@ -53,6 +53,8 @@ pub(super) enum Problem {
     UnsupportedMediaType(String),
     /// 422: readable, but a field breaks a rule.
     Invalid(Vec<FieldError>),
+    /// 422: readable, but what it points at does not fit in the fields named; the code says why.
+    Unfit(&'static str, Vec<FieldError>),
     /// 422: readable, but what it holds or points at cannot be used; the code says why.
     Unprocessable(&'static str, String),
     /// 429: the queue of the route is full; the same request may succeed after a second.
@@ -100,12 +102,12 @@ impl Problem {
                 "Unsupported media type",
                 d.clone(),
             ),
-            Self::Invalid(errors) => (
-                S::UNPROCESSABLE_ENTITY,
-                "invalid_request",
-                "Invalid request",
-                errors.iter().map(FieldError::sentence).collect::<Vec<_>>().join("; "),
-            ),
+            Self::Invalid(errors) => {
+                (S::UNPROCESSABLE_ENTITY, "invalid_request", "Invalid request", sentences(errors))
+            }
+            Self::Unfit(code, errors) => {
+                (S::UNPROCESSABLE_ENTITY, code, "Unprocessable content", sentences(errors))
+            }
             Self::Unprocessable(code, d) => {
                 (S::UNPROCESSABLE_ENTITY, code, "Unprocessable content", d.clone())
             }
@@ -130,6 +132,10 @@ impl Problem {
             Self::Timeout | Self::TooManyRequests(_) | Self::Unavailable(..) | Self::Internal(_)
         )
     }
+}
+
+fn sentences(errors: &[FieldError]) -> String {
+    errors.iter().map(FieldError::sentence).collect::<Vec<_>>().join("; ")
 }
 
 /// The body of every failed request (RFC 9457).
@@ -183,7 +189,10 @@ impl IntoResponse for Problem {
         if let Self::Internal(cause) = &self {
             tracing::error!(error = format!("{cause:#}"), "request failed");
         }
-        let errors = if let Self::Invalid(errors) = self { errors } else { Vec::new() };
+        let errors = match self {
+            Self::Invalid(errors) | Self::Unfit(_, errors) => errors,
+            _ => Vec::new(),
+        };
         let body = ProblemBody {
             r#type: "about:blank",
             title,

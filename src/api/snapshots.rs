@@ -15,7 +15,7 @@ use super::creation::{Begun, IdempotencyHeader, IdempotencyKey};
 use super::extract::{Json, Path, Query};
 use super::jobs;
 use super::page::{Page, behind, default_limit};
-use super::problem::{Failures, Problem};
+use super::problem::{Failures, FieldError, Problem};
 use crate::app::App;
 use crate::dataset::{self, Dataset};
 use crate::db::{DatasetId, Order, SnapshotId};
@@ -121,8 +121,25 @@ pub(super) async fn begin(
         return Err(Problem::Unprocessable("empty_dataset", detail));
     }
     if filled == 1 {
-        let detail = "a classifier needs at least two classes with accepted images".to_owned();
-        return Err(Problem::Unprocessable("too_few_classes", detail));
+        let message = "a classifier needs at least two with accepted images";
+        let errors = vec![FieldError::new("classes", message)];
+        return Err(Problem::Unfit("too_few_classes", errors));
+    }
+    let small: Vec<FieldError> = dataset
+        .classes
+        .iter()
+        .enumerate()
+        .filter(|(_, class)| class.counts.accepted == 1)
+        .map(|(at, class)| {
+            let message = format!(
+                "{:?} has one accepted image, and needs one to train on and one to test",
+                class.name
+            );
+            FieldError::new(format!("classes[{at}]"), message)
+        })
+        .collect();
+    if !small.is_empty() {
+        return Err(Problem::Unfit("class_too_small", small));
     }
     let snapshot = snapshot::insert(&mut *connection, dataset.id, division, keeps).await?;
     queue::enqueue(connection, snapshot::freeze_task(snapshot)).await?;

@@ -62,10 +62,8 @@ pub async fn estimate(
     )
     .fetch_one(&mut *connection)
     .await?;
-    let too_few_to_learn = match new.learns() {
-        true => learning::material(connection, new.dataset).await?.wanting().is_some(),
-        false => false,
-    };
+    let too_few_to_learn =
+        new.learns() && learning::material(connection, new.dataset).await?.wanting().is_some();
     let cost_usd = counted.calls as f64 * terms.price_usd;
     Ok(Estimate {
         images: counted.images,

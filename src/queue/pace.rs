@@ -12,7 +12,7 @@ const SLOWEST: f32 = 16.0;
 /// Time in which a slowdown falls by half.
 const HALF_LIFE: Duration = Duration::from_secs(5);
 /// Without a turn for so long, a key begins slowly again.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 /// Refusals within this time are one: calls that were under way together are refused together.
 const BURST: Duration = Duration::from_secs(1);
 

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::comparison::{Contender, Rule, Sample, Selection, baseline, select};
 use super::prediction::{Prediction, split};
-use super::{RunFilter, TrainingRun, run};
+use super::{RunFilter, TrainingRun, run, stopping};
 use crate::db::{DatasetId, ExperimentId, Named as _, Order, SnapshotId, TrainingRunId};
 use crate::queue::JobStatus;
 
@@ -128,15 +128,15 @@ pub async fn choose(
     runs: &[TrainingRun],
     rule: Rule,
 ) -> Result<Option<Selection>> {
-    let mut recipes: Vec<(&str, Vec<TrainingRunId>)> = Vec::new();
+    let mut recipes: Vec<(&TrainingRun, Vec<TrainingRunId>)> = Vec::new();
     for run in runs.iter().filter(|run| run.status == JobStatus::Succeeded) {
-        match recipes.iter_mut().find(|(name, _)| *name == run.name) {
+        match recipes.iter_mut().find(|(first, _)| first.recipe == run.recipe) {
             Some((_, ids)) => ids.push(run.id),
-            None => recipes.push((&run.name, vec![run.id])),
+            None => recipes.push((run, vec![run.id])),
         }
     }
     let (mut contenders, mut chance) = (Vec::new(), None);
-    for (name, ids) in recipes {
+    for (first, ids) in recipes {
         let (mut train, mut test) = (Vec::new(), Vec::new());
         for id in ids {
             let sides = split(&mut *connection, id).await?;
@@ -144,10 +144,14 @@ pub async fn choose(
             train.push(sides.0);
             test.push(sides.1);
         }
-        contenders.push(Contender::new(name.to_owned(), sample(&train)?, sample(&test)?)?);
+        contenders.push(Contender::new(first.title(), sample(&train)?, sample(&test)?)?);
     }
     let Some(chance) = chance else { return Ok(None) };
-    select(&contenders, rule, chance).map(Some)
+    let mut selection = select(&contenders, rule, chance)?;
+    if runs.iter().any(|run| run.recipe.early_stopping.is_some()) {
+        selection.caveats.push(stopping::CAVEAT.to_owned());
+    }
+    Ok(Some(selection))
 }
 
 fn sample(runs: &[Vec<Prediction>]) -> Result<Sample> {

@@ -25,10 +25,10 @@ pub struct NamedRecipe {
 }
 
 /// Every combination of the grid's values on top of `base`, the fields of a recipe as written, each named by what sets it
-/// apart: `conv 32-64, dropout 0.25-0.5`. The last field varies fastest.
+/// apart: `conv 32-64, dropout 0.25-0.5`, or by its network where there is no grid. The last field varies fastest.
 ///
 /// # Errors
-/// Every field that does not fit or breaks a rule, of the first recipe that has one.
+/// Every field that does not fit or breaks a rule, of the first recipe that has one; two values that make the same recipe.
 pub fn combinations(
     base: &Map<String, Value>,
     grid: &Grid,
@@ -40,7 +40,10 @@ pub fn combinations(
     }
     let count = grid.values().map(Vec::len).try_fold(1_usize, usize::checked_mul);
     if count.is_none_or(|count| count > MAX_RUNS) {
-        return Err(vec![FieldError::new("grid", format!("may have {MAX_RUNS} combinations"))]);
+        return Err(vec![FieldError::new(
+            "grid",
+            format!("may have at most {MAX_RUNS} combinations"),
+        )]);
     }
     let mut written = vec![(Vec::new(), base.clone())];
     for (field, values) in grid {
@@ -55,7 +58,17 @@ pub fn combinations(
         }
         written = next;
     }
-    written.into_iter().map(|(names, recipe)| read(names.join(", "), recipe)).collect()
+    let mut recipes: Vec<NamedRecipe> = Vec::with_capacity(written.len());
+    for (names, recipe) in written {
+        let read = read(names.join(", "), recipe)?;
+        // Its runs would count as further seeds of the other.
+        if let Some(same) = recipes.iter().find(|earlier| earlier.recipe == read.recipe) {
+            let message = format!("{:?} is the same recipe as {:?}", read.name, same.name);
+            return Err(vec![FieldError::new("grid", message)]);
+        }
+        recipes.push(read);
+    }
+    Ok(recipes)
 }
 
 /// Puts a value at a path, making the objects on the way.
@@ -77,16 +90,20 @@ fn read(name: String, written: Map<String, Value>) -> Result<NamedRecipe, Vec<Fi
             vec![FieldError::new(error.path().to_string(), error.inner().to_string())]
         })?;
     recipe.validate()?;
+    let name = if name.is_empty() { recipe.network() } else { name };
     Ok(NamedRecipe { name, recipe })
 }
 
-/// A value as people write it in a name: lists with dashes, objects by their values.
+/// A value as people write it in a name: lists with dashes, objects by their fields.
 fn brief(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Array(items) if items.is_empty() => "none".into(),
         Value::Array(items) => items.iter().map(brief).collect::<Vec<_>>().join("-"),
-        Value::Object(fields) => fields.values().map(brief).collect::<Vec<_>>().join(" "),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| format!("{name} {}", brief(value)));
+            fields.collect::<Vec<_>>().join(" ")
+        }
         other => other.to_string(),
     }
 }
@@ -128,9 +145,17 @@ mod tests {
     }
 
     #[test]
+    fn objects_are_told_apart_by_their_fields() {
+        let grid = grid(json!({"augment": [{"horizontal_flip": true}, {"vertical_flip": true}]}));
+        let recipes = combinations(&object(&json!({})), &grid).unwrap();
+        let names: Vec<&str> = recipes.iter().map(|named| named.name.as_str()).collect();
+        assert_eq!(names, ["augment horizontal_flip true", "augment vertical_flip true"]);
+    }
+
+    #[test]
     fn without_a_grid_there_is_the_one_recipe() {
         let recipes = combinations(&object(&json!({"epochs": 3})), &Grid::new()).unwrap();
-        assert_eq!((recipes.len(), recipes[0].name.as_str()), (1, ""));
+        assert_eq!((recipes.len(), recipes[0].name.as_str()), (1, "32-64-128"));
     }
 
     #[test]
@@ -142,6 +167,7 @@ mod tests {
         assert_eq!(refused(json!({"epochs": [3, 0]})), "epochs");
         assert_eq!(refused(json!({"conv": []})), "grid.conv");
         assert_eq!(refused(json!({"epochs.x": [1], "epochs": [1]})), "grid.epochs.x");
+        assert_eq!(refused(json!({"conv": [[32], [16], [32]]})), "grid");
         let many: Vec<u32> = (1..40).collect();
         assert_eq!(refused(json!({"epochs": many, "batch_size": many})), "grid");
     }

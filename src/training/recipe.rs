@@ -157,6 +157,17 @@ impl Recipe {
         }
     }
 
+    /// The network in few words: `32-64-128`, `residual 32-64`, `mobilenet_v4_small`.
+    pub fn network(&self) -> String {
+        let maps = self.conv.iter().map(u32::to_string).collect::<Vec<_>>().join("-");
+        match self.family {
+            Family::Plain if maps.is_empty() => "no convolution".to_owned(),
+            Family::Plain => maps,
+            Family::Residual => format!("residual {maps}"),
+            Family::MobilenetV4Small => "mobilenet_v4_small".to_owned(),
+        }
+    }
+
     /// Whether both sides are evaluated after this epoch, counted from 1.
     pub fn evaluates(&self, epoch: u32) -> bool {
         epoch.is_multiple_of(self.evaluate_every) || epoch == self.epochs

@@ -86,7 +86,13 @@ async fn a_dataset_that_cannot_be_split_says_why_and_is_frozen_once_it_can() {
     }
     let (status, problem) = service.post(&path, &json!({})).await;
     assert_eq!((status, &problem["code"]), (422, &json!("too_few_classes")));
+    assert_eq!(problem["errors"][0]["field"], "classes");
     admit(&service, dataset, 1, png(&patchwork(1, 0))).await;
+    let (status, problem) = service.post(&path, &json!({})).await;
+    assert_eq!((status, &problem["code"]), (422, &json!("class_too_small")));
+    assert_eq!(problem["errors"][0]["field"], "classes[1]");
+    // That two are one is seen when they are frozen.
+    admit(&service, dataset, 1, encoded(&patchwork(1, 0), ImageFormat::WebP)).await;
     let failed = failure(&service, dataset).await;
     assert_eq!(failed["error"]["code"], "class_too_small");
 

@@ -125,7 +125,7 @@ async fn a_connection_that_breaks_behind_the_request_may_have_been_paid_for() {
         loop {
             let (mut connection, _) = listener.accept().await.unwrap();
             // Some of the request is read, none of it answered.
-            connection.read(&mut [0; 64]).await.unwrap();
+            connection.read_exact(&mut [0; 64]).await.unwrap();
         }
     });
     let bytes = picture(100, 90, ImageFormat::Png);

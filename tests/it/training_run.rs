@@ -174,6 +174,7 @@ async fn recipes_that_break_a_rule_are_refused_by_field() {
     for (change, field) in [
         (json!({"epochs": 0}), "recipe.epochs"),
         (json!({"conv": []}), "recipe.conv"),
+        (json!({"conv": [32, 64, 128], "image_size": 8}), "recipe.image_size"),
         (json!({"conv": [4, 4, 4, 4, 4]}), "recipe.image_size"),
         (json!({"dropout": [1.0]}), "recipe.dropout[0]"),
         (json!({"learning_rate": 1e300}), "recipe.learning_rate"),

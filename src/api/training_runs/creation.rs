@@ -69,6 +69,9 @@ impl NewTrainingRun {
         if self.seed.is_some() && !self.seeds.is_empty() {
             return Err(Problem::invalid("seeds", "name one seed or several, not both"));
         }
+        if self.name.is_some() && self.experiment().is_none() {
+            return Err(Problem::invalid("name", "belongs to an experiment: name a grid or seeds"));
+        }
         let recipes = grid::combinations(&self.recipe, &self.grid).map_err(invalid)?;
         self.seeds.sort_unstable();
         self.seeds.dedup();
@@ -77,7 +80,7 @@ impl NewTrainingRun {
             seeds => seeds.to_vec(),
         };
         if recipes.len() * seeds.len() > grid::MAX_RUNS {
-            let message = format!("an experiment may have {} runs", grid::MAX_RUNS);
+            let message = format!("an experiment may have at most {} runs", grid::MAX_RUNS);
             return Err(Problem::invalid("seeds", message));
         }
         Ok((recipes, seeds))

@@ -118,6 +118,8 @@ pub struct Selection {
     pub pick: Option<String>,
     /// Why it, and what is tied with it, for people.
     pub why: String,
+    /// What makes the figures look better, or surer, than they are, for people.
+    pub caveats: Vec<String>,
     /// All contenders: the pick, then by the rule's order, then those that it does not admit.
     pub standings: Vec<Standing>,
 }
@@ -143,11 +145,36 @@ pub fn select(contenders: &[Contender], rule: Rule, baseline: f64) -> Result<Sel
     });
     if !standings[0].eligible {
         let why = nothing_fits(rule, &standings);
-        return Ok(Selection { rule: name, limit, pick: None, why, standings });
+        return Ok(Selection {
+            rule: name,
+            limit,
+            pick: None,
+            why,
+            caveats: Vec::new(),
+            standings,
+        });
     }
     compare_with_first(contenders, rule, &mut standings)?;
     let (pick, why) = (Some(standings[0].name.clone()), reason(rule, &standings));
-    Ok(Selection { rule: name, limit, pick, why, standings })
+    let caveats = caveats(&standings);
+    Ok(Selection { rule: name, limit, pick, why, caveats, standings })
+}
+
+fn caveats(standings: &[Standing]) -> Vec<String> {
+    let (mut caveats, others) = (Vec::new(), standings.len() - 1);
+    if others > 0 {
+        caveats.push(format!(
+            "the pick was chosen among {} by these test pictures, so that on others it is likely to be a little worse",
+            standings.len()
+        ));
+    }
+    if others > 0 && standings.iter().any(|standing| standing.runs == 1) {
+        caveats.push(
+            "with one seed a network is compared and not its recipe: another seed may turn the order; train several"
+                .to_owned(),
+        );
+    }
+    caveats
 }
 
 fn standing(index: usize, contender: &Contender, rule: Rule, baseline: f64) -> Standing {

@@ -8,6 +8,25 @@ use crate::training::comparison::points;
 use crate::training::csv::Csv;
 use crate::training::trainer::EpochSummary;
 
+/// A run's learning curve.
+#[derive(Debug, Clone)]
+pub struct Curve {
+    /// What the run is called.
+    pub name: String,
+    /// Its evaluated epochs.
+    pub epochs: Vec<EpochSummary>,
+    /// The epoch whose weights it keeps; `None` while it trains.
+    pub kept: Option<u32>,
+}
+
+impl Curve {
+    /// The epoch by which the run is judged: the one that is kept, or so far the last.
+    pub(super) fn judged(&self) -> Option<&EpochSummary> {
+        let kept = self.epochs.iter().find(|epoch| Some(epoch.epoch) == self.kept);
+        kept.or(self.epochs.last()).filter(|epoch| epoch.test_accuracy.is_finite())
+    }
+}
+
 /// A line of the picture.
 pub(super) struct Line {
     pub(super) name: &'static str,
@@ -44,10 +63,11 @@ const NOTE: &str = "train and test: measured after the epoch, without dropout an
                     running: counted while training, with both";
 
 /// Draws training, test and running accuracy with the gap between the first two shaded, the two
-/// losses below, and a mark at the best epoch.
-pub fn svg(title: &str, epochs: &[EpochSummary]) -> String {
-    let best = best(epochs);
-    let mut canvas = Canvas::new(SIZE, title, &summary(epochs, best));
+/// losses below, and a mark at the epoch that is kept. The epoch with the highest test accuracy is only named: it was
+/// chosen by the test pictures, and flatters.
+pub fn svg(curve: &Curve) -> String {
+    let epochs = curve.epochs.as_slice();
+    let mut canvas = Canvas::new(SIZE, &curve.name, &summary(curve));
     let x = across(epochs, (64.0, SIZE.0 - 122.0));
     let accuracy = Frame { x, y: Axis { values: range(epochs), pixels: (370.0, 96.0) } };
     draw_grid(&mut canvas, &accuracy, epochs, "accuracy");
@@ -55,8 +75,8 @@ pub fn svg(title: &str, epochs: &[EpochSummary]) -> String {
         canvas.label(Label::new("no epoch yet", (SIZE.0 / 2.0, 240.0)).colour(MUTED).centred());
     }
     draw_gap(&mut canvas, &accuracy, epochs);
-    if let Some(best) = best {
-        draw_best(&mut canvas, &accuracy, best);
+    if let Some(kept) = curve.judged().filter(|epoch| Some(epoch.epoch) == curve.kept) {
+        draw_kept(&mut canvas, &accuracy, kept);
     }
     for line in &ACCURACIES {
         draw_line(&mut canvas, &accuracy, line, epochs);
@@ -75,7 +95,7 @@ pub fn svg(title: &str, epochs: &[EpochSummary]) -> String {
     canvas.finish()
 }
 
-const COLUMNS: [&str; 7] = [
+const COLUMNS: [&str; 8] = [
     "epoch",
     "running_accuracy",
     "train_accuracy",
@@ -83,9 +103,10 @@ const COLUMNS: [&str; 7] = [
     "test_accuracy",
     "test_loss",
     "seconds",
+    "learning_rate",
 ];
 
-fn fields(epoch: &EpochSummary) -> [&dyn Display; 7] {
+fn fields(epoch: &EpochSummary) -> [&dyn Display; 8] {
     [
         &epoch.epoch,
         &epoch.running_accuracy,
@@ -94,6 +115,7 @@ fn fields(epoch: &EpochSummary) -> [&dyn Display; 7] {
         &epoch.test_accuracy,
         &epoch.test_loss,
         &epoch.seconds,
+        epoch.learning_rate.as_ref().map_or(&"", |rate| rate as &dyn Display),
     ]
 }
 
@@ -107,20 +129,20 @@ pub fn csv(epochs: &[EpochSummary]) -> String {
 }
 
 /// A row per epoch of each run, which has a name.
-pub fn csv_of_runs(runs: &[(String, &[EpochSummary])]) -> String {
+pub fn csv_of_runs(runs: &[Curve]) -> String {
     let mut csv = Csv::new(&[&["run"], &COLUMNS[..]].concat());
-    for (name, epochs) in runs {
-        for epoch in *epochs {
-            csv.row(&[&[name as &dyn Display], &fields(epoch)[..]].concat());
+    for run in runs {
+        for epoch in &run.epochs {
+            csv.row(&[&[&run.name as &dyn Display], &fields(epoch)[..]].concat());
         }
     }
     csv.finish()
 }
 
 /// The epoch with the highest test accuracy; the earliest of equals.
-pub(super) fn best(epochs: &[EpochSummary]) -> Option<&EpochSummary> {
+fn highest(epochs: &[EpochSummary]) -> Option<&EpochSummary> {
     let finite = epochs.iter().filter(|epoch| epoch.test_accuracy.is_finite());
-    finite.reduce(|best, epoch| if epoch.test_accuracy > best.test_accuracy { epoch } else { best })
+    finite.reduce(|high, epoch| if epoch.test_accuracy > high.test_accuracy { epoch } else { high })
 }
 
 /// The horizontal axis of `epochs`.
@@ -145,15 +167,19 @@ pub(super) fn epoch_ticks(x: &Axis, most: usize) -> Vec<f64> {
         .collect()
 }
 
-fn summary(epochs: &[EpochSummary], best: Option<&EpochSummary>) -> String {
-    let (Some(best), Some(last)) = (best, epochs.last()) else { return String::new() };
-    format!(
-        "best test accuracy {} % in epoch {}; after epoch {}: gap {} points",
-        points(best.test_accuracy),
-        best.epoch,
-        last.epoch,
-        points(last.train_accuracy - last.test_accuracy),
-    )
+fn summary(curve: &Curve) -> String {
+    let Some(judged) = curve.judged() else { return String::new() };
+    let what = if curve.kept.is_some() { "kept" } else { "so far" };
+    let (accuracy, gap) = (judged.test_accuracy, judged.train_accuracy - judged.test_accuracy);
+    let (accuracy, gap) = (points(accuracy), points(gap));
+    let own =
+        format!("{what}: epoch {}, test accuracy {accuracy} %, gap {gap} points", judged.epoch);
+    match highest(&curve.epochs) {
+        Some(high) if high.test_accuracy > judged.test_accuracy => {
+            format!("{own}; highest {} % in epoch {}", points(high.test_accuracy), high.epoch)
+        }
+        _ => own,
+    }
 }
 
 fn draw_grid(canvas: &mut Canvas, frame: &Frame, epochs: &[EpochSummary], name: &str) {
@@ -193,12 +219,12 @@ pub(super) fn draw_gap(canvas: &mut Canvas, frame: &Frame, epochs: &[EpochSummar
     }
 }
 
-fn draw_best(canvas: &mut Canvas, frame: &Frame, best: &EpochSummary) {
-    let (x, y) = frame.at(f64::from(best.epoch), best.test_accuracy);
+fn draw_kept(canvas: &mut Canvas, frame: &Frame, kept: &EpochSummary) {
+    let (x, y) = frame.at(f64::from(kept.epoch), kept.test_accuracy);
     let (bottom, top) = frame.y.pixels;
     canvas.line((x, bottom), (x, top), Stroke::dashed(INK, 1.0, "2 3"));
     canvas.ring((x, y), 7.0, INK);
-    let text = format!("best epoch {}", best.epoch);
+    let text = format!("kept: epoch {}", kept.epoch);
     let middle = f64::midpoint(frame.x.pixels.0, frame.x.pixels.1);
     let label = |at| Label::new(&text, at).size(12.0);
     if x > middle {

@@ -17,7 +17,7 @@ mod text;
 
 pub use comparison::{csv as comparison_csv, svg as comparison_svg};
 pub use confusion::{csv as confusion_csv, svg as confusion_svg};
-pub use curve::{csv as curve_csv, csv_of_runs as curves_csv, svg as curve_svg};
+pub use curve::{Curve, csv as curve_csv, csv_of_runs as curves_csv, svg as curve_svg};
 pub use multiples::svg as curves_svg;
 pub use png::png;
 pub use reliability::svg as reliability_svg;

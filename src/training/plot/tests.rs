@@ -47,11 +47,17 @@ fn pictures() -> Vec<String> {
         probability: 0.5 + (i % 50) as f32 / 100.0,
     };
     let predictions: Vec<_> = (0..200).map(prediction).collect();
-    let runs: Vec<_> = (0..5).map(|_| (LONG.to_owned(), epochs.as_slice())).collect();
+    let curve = |name: &str, epochs: &[EpochSummary], kept| Curve {
+        name: name.to_owned(),
+        epochs: epochs.to_vec(),
+        kept,
+    };
+    let runs: Vec<_> = (0..5).map(|_| curve(LONG, &epochs, Some(20))).collect();
     let mut pictures = vec![
-        curve_svg(LONG, &epochs),
-        curve_svg("no epoch", &[]),
-        curve_svg("broken", &broken),
+        curve_svg(&curve(LONG, &epochs, Some(15))),
+        curve_svg(&curve(LONG, &epochs, None)),
+        curve_svg(&curve("no epoch", &[], None)),
+        curve_svg(&curve("broken", &broken, Some(2))),
         curves_svg(LONG, &runs),
         curves_svg("none", &[]),
         comparison_svg(LONG, &selection()),
@@ -132,13 +138,16 @@ fn every_picture_becomes_a_png_of_its_size_with_its_text() {
 }
 
 #[test]
-fn a_curve_has_every_epoch_better_is_higher_and_the_best_is_marked() {
+fn a_curve_has_every_epoch_better_is_higher_and_the_kept_one_is_marked() {
     let mut epochs: Vec<_> = (1..=20).map(|n| epoch(n, 0.3 + 0.03 * f64::from(n))).collect();
     epochs[11].test_accuracy = 0.97;
-    let svg = curve_svg("run", &epochs);
-    assert!(
-        svg.contains(">best epoch 12<") && svg.contains("best test accuracy 97.0 % in epoch 12")
-    );
+    let curve = |kept| Curve { name: "run".to_owned(), epochs: epochs.clone(), kept };
+    let svg = curve_svg(&curve(Some(15)));
+    assert!(svg.contains(">kept: epoch 15<"), "{svg}");
+    let said = "kept: epoch 15, test accuracy 75.0 %, gap 2.0 points; highest 97.0 % in epoch 12";
+    assert!(svg.contains(said), "{svg}");
+    assert!(curve_svg(&curve(None)).contains("so far: epoch 20, test accuracy 90.0 %"));
+    assert!(curves_svg("runs", &[curve(Some(15))]).contains("epoch 15: 75.0 %, gap 2.0"));
     let document = Document::parse(&svg).unwrap();
     let train = document.descendants().find(|node| node.attribute("stroke") == Some("#0072B2"));
     let points: Vec<(f64, f64)> = train

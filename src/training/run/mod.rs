@@ -137,9 +137,9 @@ pub async fn restart(connection: &mut PgConnection, id: TrainingRunId) -> sqlx::
 pub struct Learnt {
     /// The epoch whose weights were kept.
     pub best_epoch: u32,
-    /// After the last epoch, dropout off, no augmentation; 0 to 1.
+    /// Of that epoch, dropout off, no augmentation; 0 to 1.
     pub train_accuracy: f64,
-    /// After the last epoch, on the held-out images; 0 to 1.
+    /// Of that epoch, on the held-out images; 0 to 1.
     pub test_accuracy: f64,
     /// What it says of each image that it was given, with its position in the snapshot.
     pub predictions: Vec<(i32, Prediction)>,

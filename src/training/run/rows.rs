@@ -41,9 +41,9 @@ pub struct TrainingRun {
     pub seed: i64,
     /// What it published; null before the end.
     pub model_id: Option<ModelId>,
-    /// After the last epoch, dropout off, no augmentation; 0 to 1.
+    /// Of the epoch that was kept (`best_epoch`), dropout off, no augmentation; 0 to 1.
     pub train_accuracy: Option<f64>,
-    /// After the last epoch, on the held-out images; 0 to 1.
+    /// Of the epoch that was kept, on the held-out images; 0 to 1.
     pub test_accuracy: Option<f64>,
     /// Train minus test accuracy.
     pub gap: Option<f64>,
@@ -57,6 +57,18 @@ pub struct TrainingRun {
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended, however it ended.
     pub finished_at: Option<DateTime<Utc>>,
+}
+
+impl TrainingRun {
+    /// What it is called: by its name in an experiment, else by its network.
+    pub fn title(&self) -> String {
+        if self.name.is_empty() { self.recipe.network() } else { self.name.clone() }
+    }
+
+    /// The epoch whose weights it keeps; `None` before its end.
+    pub fn kept(&self) -> Option<u32> {
+        self.best_epoch.and_then(|epoch| u32::try_from(epoch).ok())
+    }
 }
 
 struct Row {

@@ -117,7 +117,9 @@ pub enum TrainingError {
     #[error("{0}")]
     Data(String),
     /// Loss or weights are NaN or infinite.
-    #[error("the loss is not finite in epoch {epoch}, step {step}")]
+    #[error(
+        "the loss is not finite in epoch {epoch}, step {step}; try a lower learning_rate, or a schedule with warm-up"
+    )]
     NonFiniteLoss {
         /// From 1.
         epoch: u32,

@@ -16,7 +16,7 @@ async fn a_ramped_pace_begins_slowly_gives_way_and_comes_back() {
     let apart = async || {
         let turn = async || reserve_ramped(pool, KEY, Duration::from_secs(100)).await.unwrap();
         let (first, second) = (turn().await, turn().await);
-        (second - first).as_secs_f64()
+        second.checked_sub(first).unwrap().as_secs_f64()
     };
     let change = async |what: &'static str| {
         sqlx::query(what).execute(pool).await.unwrap();
