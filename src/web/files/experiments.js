@@ -1,7 +1,7 @@
 /** Experiments of the chosen dataset: recipes side by side, which one a rule picks, and why. */
 
 import { all, get } from "./api.js";
-import { byId, command, count, curl, el, plural, say, setOptions, setText, share } from "./dom.js";
+import { byId, capital, command, count, curl, el, plural, say, setOptions, setText, share } from "./dom.js";
 import { currentDataset, news, shared, tell } from "./state.js";
 
 /** Milliseconds without a change of a run before the experiments are read anew. */
@@ -96,6 +96,8 @@ function empty() {
 function parts({ id, items, selection, ...experiment }, { rule, limit }) {
   const why = el("p", { className: "experiment-why" });
   setText(why, selection ? selection.why : `No run has succeeded yet: ${state(experiment)}.`);
+  const beware = (selection?.caveats ?? []).map((one) => el("li", {}, `${capital(one)}.`));
+  const caveats = beware.length ? el("ul", { className: "quiet small" }, beware) : null;
   const table = recipes(items, selection);
   if (!selection) return [why, table];
   const search = new URLSearchParams(limit === null ? { rule } : { rule, limit });
@@ -105,7 +107,7 @@ function parts({ id, items, selection, ...experiment }, { rule, limit }) {
   const href = `/experiments/${id}/pictures/curves.svg`;
   const curves = el("a", { className: "small", href }, "The learning curves as a picture");
   // On a narrow screen it is small: it opens alone.
-  return [why, el("a", { href: source }, picture), table, curves];
+  return [why, ...(caveats ? [caveats] : []), el("a", { href: source }, picture), table, curves];
 }
 
 const range = ({ estimate, low, high }, show) => [

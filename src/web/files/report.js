@@ -37,11 +37,12 @@ export function report() {
   return { node, more, show };
 }
 
-function told({ verdict: { finding, gap, sentence, advice } }) {
+function told({ verdict: { finding, gap, sentence, advice }, caveats }) {
   const words = el("strong", {}, `${capital(sentence)}.`);
   // Where the finding is about something else, its sentence lacks the gap.
   const range = `Gap ${tenths(gap.estimate)} points, 95 % interval ${tenths(gap.low)} to ${tenths(gap.high)}. `;
-  const more = sentence.includes("95 %") ? advice : range + advice;
+  const beware = caveats.map((one) => ` ${capital(one)}.`).join("");
+  const more = (sentence.includes("95 %") ? advice : range + advice) + beware;
   return el("p", { className: `finding ${finding}` }, words, " ", el("span", { className: "quiet" }, more));
 }
 
