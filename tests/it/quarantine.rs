@@ -13,7 +13,7 @@ use shipshape::queue::{Lane, Settings, Worker};
 use shipshape::tasks;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::fleet::{Fleet, PATIENCE, Vessel, idle_fleets};
+use crate::support::fleet::{Fleet, PATIENCE, Vessel, fleet_on, idle_fleets};
 use crate::support::s3::{S3StandIn, open};
 use crate::support::service::app;
 use crate::support::{Process, end_with_parent, eventually};
@@ -168,4 +168,52 @@ async fn twenty_moves_aborted_at_each_boundary_lose_nothing() {
 async fn twenty_moves_aborted_at_each_boundary_in_s3_lose_nothing() {
     let server = S3StandIn::start().await;
     abort_at_each_boundary(Some(server.endpoint.clone())).await;
+}
+
+#[tokio::test]
+async fn moves_through_a_store_that_often_fails_lose_nothing() {
+    move_through_failures(100).await;
+}
+
+#[tokio::test]
+#[ignore = "takes a minute: cargo test --test it a_thousand_moves -- --ignored"]
+async fn a_thousand_moves_through_a_store_that_often_fails_lose_nothing() {
+    move_through_failures(1000).await;
+}
+
+/// One request of ten fails while a job moves files aside, and while its undo moves them back.
+async fn move_through_failures(files: usize) {
+    let server = S3StandIn::start().await;
+    let fleet = fleet_on(store(Some(&server.endpoint)).await.unwrap()).await;
+    let ships = fleet.ships(1, files as u32).await;
+    server.fail_one_in(Some(10));
+    let harsh = json!({"thresholds": {"blurry": 1.0}});
+    let job = fleet.start(&["blurry"], harsh).await;
+    let ended = fleet.service.ended(&job, PATIENCE * 4).await;
+    assert_eq!(
+        (&ended["status"], &ended["counts"]["flagged"]),
+        (&json!("succeeded"), &json!(files))
+    );
+    server.fail_one_in(None);
+    for ship in &ships {
+        assert_eq!(fleet.places(*ship).await, (false, true));
+    }
+    assert_eq!(server.count("copy") / files, 1, "few are copied more than once");
+
+    server.fail_one_in(Some(10));
+    let (status, answer) = fleet.service.post(&format!("{job}/undo"), &json!({})).await;
+    assert!(status < 300, "{answer}");
+    let pool = &fleet.service.app.pool;
+    eventually("all are back", PATIENCE * 4, async || {
+        let open = "select count(*) from moves where step <> 'deleted'";
+        sqlx::query_scalar::<_, i64>(open).fetch_one(pool).await.unwrap() == 0
+    })
+    .await;
+    server.fail_one_in(None);
+    for ship in &ships {
+        assert_eq!(fleet.places(*ship).await, (true, false));
+    }
+    let failed = "select count(*) from tasks where state = 'failed'";
+    let failed: i64 = sqlx::query_scalar(failed).fetch_one(pool).await.unwrap();
+    assert_eq!(failed, 0);
 }

@@ -55,6 +55,8 @@ struct Store {
     objects: BTreeMap<String, Bytes>,
     uploads: HashMap<String, BTreeMap<u32, Bytes>>,
     faults: HashMap<&'static str, VecDeque<Fault>>,
+    /// Of so many requests one fails by chance.
+    one_in: Option<u64>,
     seen: Vec<&'static str>,
 }
 
@@ -86,6 +88,11 @@ impl S3StandIn {
         self.store.lock().unwrap().faults.entry(operation).or_default().extend(faults);
     }
 
+    /// From now on one of so many requests fails, in any of the ways that pass; none of them with `None`.
+    pub(crate) fn fail_one_in(&self, requests: Option<u64>) {
+        self.store.lock().unwrap().one_in = requests;
+    }
+
     /// How many requests of `operation` have come.
     pub(crate) fn count(&self, operation: &str) -> usize {
         self.store.lock().unwrap().seen.iter().filter(|seen| **seen == operation).count()
@@ -94,6 +101,22 @@ impl S3StandIn {
     /// Uploads in parts that were neither finished nor aborted.
     pub(crate) fn unfinished_uploads(&self) -> usize {
         self.store.lock().unwrap().uploads.len()
+    }
+}
+
+impl Store {
+    fn by_chance(&self, operation: &str) -> Option<Fault> {
+        let ways = [
+            Fault::Internal,
+            Fault::SlowDown,
+            Fault::Conflict,
+            Fault::Stall(Duration::from_millis(50)),
+            if operation == "copy" { Fault::ErrorIn200 } else { Fault::Internal },
+            if operation == "get" { Fault::CutBody } else { Fault::SlowDown },
+        ];
+        // Mixed from the number of the request: the same requests meet the same faults.
+        let mixed = (self.seen.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        mixed.is_multiple_of(self.one_in?).then(|| ways[(mixed / 16) as usize % ways.len()])
     }
 }
 
@@ -119,7 +142,8 @@ async fn answer(
     let fault = {
         let mut store = store.lock().unwrap();
         store.seen.push(operation);
-        store.faults.get_mut(operation).and_then(VecDeque::pop_front)
+        let told = store.faults.get_mut(operation).and_then(VecDeque::pop_front);
+        told.or_else(|| store.by_chance(operation))
     };
     match fault {
         Some(Fault::Internal) => error(500, "InternalError"),
