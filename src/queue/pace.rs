@@ -9,7 +9,8 @@ use sqlx::{PgConnection, PgExecutor, query, query_scalar};
 const START: f32 = 4.0;
 /// Most by which they are slowed down.
 const SLOWEST: f32 = 16.0;
-/// Time in which a slowdown falls by half.
+/// Time in which a slowdown falls by half. Nothing is left of it after nine of them, and after a thousand Postgres could not
+/// say how much.
 const HALF_LIFE: Duration = Duration::from_secs(5);
 /// Without a turn for so long, a key begins slowly again.
 const IDLE: Duration = Duration::from_mins(1);
@@ -65,8 +66,8 @@ pub async fn reserve_ramped(
         r#"with now as materialized (select clock_timestamp() as now),
            step as (
                select $2::interval * coalesce(
-                   (select greatest(1, slowdown * power(0.5,
-                        extract(epoch from now - slowed_at) / extract(epoch from $4::interval)))
+                   (select greatest(1, slowdown * power(0.5, least(9,
+                        extract(epoch from now - slowed_at) / extract(epoch from $4::interval))))
                     from pace where key = $1 and next_at >= now - $5::interval),
                    $3::real) as step
                from now)
@@ -95,8 +96,8 @@ pub async fn reserve_ramped(
 pub async fn slow_down(executor: impl PgExecutor<'_>, key: &str) -> sqlx::Result<()> {
     query!(
         "update pace
-         set slowdown = least($2::real, 2 * greatest(1, slowdown * power(0.5,
-                 extract(epoch from clock_timestamp() - slowed_at) / extract(epoch from $3::interval)))),
+         set slowdown = least($2::real, 2 * greatest(1, slowdown * power(0.5, least(9,
+                 extract(epoch from clock_timestamp() - slowed_at) / extract(epoch from $3::interval))))),
              slowed_at = clock_timestamp()
          where key = $1 and slowed_at < clock_timestamp() - $4::interval",
         key,

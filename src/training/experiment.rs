@@ -148,7 +148,8 @@ pub async fn choose(
     }
     let Some(chance) = chance else { return Ok(None) };
     let mut selection = select(&contenders, rule, chance)?;
-    if runs.iter().any(|run| run.recipe.early_stopping.is_some()) {
+    let succeeded = runs.iter().filter(|run| run.status == JobStatus::Succeeded);
+    if succeeded.into_iter().any(|run| run.recipe.early_stopping.is_some()) {
         selection.caveats.push(stopping::CAVEAT.to_owned());
     }
     Ok(Some(selection))

@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 use crate::model::architecture::FieldError;
 
 /// What is to be said of figures of runs that could end early.
-pub const CAVEAT: &str = "early stopping ended a run, and may have chosen its epoch, by the loss of the test pictures, so \
-                          that its test accuracy is a little optimistic";
+pub const CAVEAT: &str = "early stopping may have ended a run, or chosen its epoch, by the loss of the test pictures: \
+                          its test accuracy is a little optimistic";
 
 /// Ends a run that no longer gets better, as Keras does with the loss of the test pictures. What
 /// the test pictures chose they no longer measure: the test accuracy of such a run is optimistic.

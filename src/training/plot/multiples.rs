@@ -23,8 +23,7 @@ pub fn svg(title: &str, runs: &[Curve]) -> String {
     let rows = runs.len().div_ceil(columns).max(1);
     let width = LEFT + CELL.0 * columns.max(2) as f64;
     let height = TOP + CELL.1 * rows as f64 + 20.0;
-    let legend =
-        "blue: train, vermilion: test, green dashes: running; ring: the epoch that is kept";
+    let legend = "blue: train, vermilion: test, green dashes: running; ring: the epoch that is kept, or so far the last";
     let mut canvas = Canvas::new((width, height), title, legend);
     let begun = runs.iter().filter(|run| !run.epochs.is_empty());
     let ranges = begun.map(|run| range(&run.epochs));

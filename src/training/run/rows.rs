@@ -101,7 +101,11 @@ impl From<Row> for TrainingRun {
         Self {
             id: row.id,
             experiment_id: row.experiment_id,
-            name: row.name,
+            // Older experiments have runs without one where they vary the seed alone.
+            name: match row.experiment_id {
+                Some(_) if row.name.is_empty() => row.recipe.network(),
+                _ => row.name,
+            },
             snapshot_id: row.snapshot_id,
             baseline_id: row.baseline_id,
             dataset_id: row.dataset_id,

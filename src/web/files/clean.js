@@ -152,7 +152,7 @@ async function estimate() {
     try {
       const answer = await post("/cleaning-jobs/estimate", job);
       text = inWords(answer, job);
-      able &&= answer.images > 0 && answer.unreferenced_classes.length === 0;
+      able &&= answer.images > 0 && answer.unreferenced_classes.length === 0 && !answer.too_few_to_learn;
     } catch (problem) {
       // Without an estimate a person can still start.
       if (mine === turn) setText(byId("clean-error"), explain(problem));
@@ -169,6 +169,9 @@ function inWords(answer, job) {
   if (images === 0) return "The dataset has no picture yet.";
   const lacking = answer.unreferenced_classes.join(", ");
   if (lacking) return `Tags are compared with reference pictures, and none is there yet for: ${lacking}.`;
+  if (answer.too_few_to_learn) {
+    return "Its networks learn from the dataset itself: wrong labels and outliers need two classes and twenty pictures at least.";
+  }
   const words = [`Looks at ${plural(images, "picture")}.`];
   if (job.tags && calls === 0) words.push("All of them have their tags already: nothing to pay.");
   else if (paid(job)) words.push(`${plural(calls, "call")} to Rekognition: ${dollars(cost)}, ${lasting(seconds)}.`);

@@ -67,7 +67,7 @@ async function show() {
     return;
   }
   const field = byId("experiment-limit");
-  if (!field.validity.valid || field.value === "") {
+  if (rule === "best_within_gap" && (!field.validity.valid || field.value === "")) {
     say("The largest gap: a number of points from 0 to 100.", { failed: true });
     return;
   }

@@ -18,7 +18,9 @@ export function lookAtFlagged(job, check = null) {
   };
   const by = check ? ` by ${spaced(check)}` : "";
   const title = `${job.dry_run ? "Would be flagged" : "Flagged"}${by}`;
-  const some = total > MOST ? `The newest of ${count(total)} pictures` : plural(total, "picture");
+  // Of all checks a picture may have several verdicts.
+  const verdicts = check ? total : Object.values(job.by_check).reduce((sum, { flagged }) => sum + flagged, 0);
+  const some = verdicts > MOST ? `The newest of ${count(total)} pictures` : plural(total, "picture");
   const dry = job.dry_run ? " It was a dry run: they are in use unless something else speaks against them." : "";
   const about = `${some}${job.dry_run ? " that would be" : ""} flagged${by}, cleaning of ${label(job)}.${dry}`;
   choose(job.dataset_id);

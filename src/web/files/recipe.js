@@ -1,6 +1,6 @@
 /** A recipe in words. */
 
-/** The network in a few words: `32-64-128`, `residual 32-64`, `pretrained MobileNetV4`. */
+/** The network in a few words: `32-64-128`, `residual 32-64`, `pretrained MobileNetV4 small`. */
 export function network({ family, conv }) {
   const blocks = conv?.join("-") ?? "";
   if (family === "mobilenet_v4_small") return "pretrained MobileNetV4 small";

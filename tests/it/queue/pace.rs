@@ -23,11 +23,12 @@ async fn a_ramped_pace_begins_slowly_gives_way_and_comes_back() {
     };
     // At a quarter of the rate at first, and faster soon.
     assert!((200.0..=400.0).contains(&apart().await));
-    let long_ago = "update pace set slowed_at = now() - interval '1 hour'";
+    let long_ago = "update pace set slowed_at = now() - interval '2 hours 1.5 seconds'";
     change(long_ago).await;
     assert!((90.0..=100.0).contains(&apart().await));
     // Refusals of the same moment are one.
     slow_down(pool, KEY).await.unwrap();
+    change("update pace set slowed_at = clock_timestamp()").await;
     slow_down(pool, KEY).await.unwrap();
     assert!((101.0..=200.0).contains(&apart().await));
     change("update pace set slowed_at = slowed_at - interval '2 seconds'").await;
