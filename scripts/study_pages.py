@@ -7,6 +7,8 @@ import os
 import pathlib
 import statistics
 
+from student import student
+
 ORIGINAL = {
     "conv 32-64, dropout 0.5": (0.947, 0.891),
     "conv 32-64, dropout 0.25-0.5": (0.917, 0.852),
@@ -140,17 +142,6 @@ def beside(data):
     for net in nets:
         theirs = [one for one in data["keras"] if (tuple(one["conv"]), tuple(one["dropout"])) == net]
         yield *ours(data, net), theirs
-
-
-def student(freedom):
-    """How many standard errors a 95 % interval of so many degrees of freedom reaches to each side: the density of Student's
-    t added up from 0 to where 47.5 % are below."""
-    scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(freedom * math.pi)
-    reach, area, step = 0.0, 0.0, 1e-4
-    while area < 0.475:
-        area += step * scale * (1 + (reach + step / 2) ** 2 / freedom) ** (-(freedom + 1) / 2)
-        reach += step
-    return reach
 
 
 def welch(ours, theirs):

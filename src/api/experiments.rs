@@ -188,7 +188,7 @@ async fn picture(
         let mut curves = Vec::with_capacity(runs.len());
         for run in &runs {
             let epochs = training::list_epochs(&mut *connection, run.id).await?;
-            let name = format!("{} · seed {}", run.title(), run.seed);
+            let name = format!("{} · seed {}", run.name, run.seed);
             curves.push(Curve { name, epochs, kept: run.kept() });
         }
         Plot { svg: plot::curves_svg(&experiment.name, &curves), csv: plot::curves_csv(&curves) }

@@ -135,6 +135,7 @@ pub async fn choose(
             None => recipes.push((run, vec![run.id])),
         }
     }
+    let may_end_early = recipes.iter().any(|(first, _)| first.recipe.early_stopping.is_some());
     let (mut contenders, mut chance) = (Vec::new(), None);
     for (first, ids) in recipes {
         let (mut train, mut test) = (Vec::new(), Vec::new());
@@ -144,12 +145,11 @@ pub async fn choose(
             train.push(sides.0);
             test.push(sides.1);
         }
-        contenders.push(Contender::new(first.title(), sample(&train)?, sample(&test)?)?);
+        contenders.push(Contender::new(first.name.clone(), sample(&train)?, sample(&test)?)?);
     }
     let Some(chance) = chance else { return Ok(None) };
     let mut selection = select(&contenders, rule, chance)?;
-    let succeeded = runs.iter().filter(|run| run.status == JobStatus::Succeeded);
-    if succeeded.into_iter().any(|run| run.recipe.early_stopping.is_some()) {
+    if may_end_early {
         selection.caveats.push(stopping::CAVEAT.to_owned());
     }
     Ok(Some(selection))

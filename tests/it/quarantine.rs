@@ -13,6 +13,7 @@ use shipshape::queue::{Lane, Settings, Worker};
 use shipshape::tasks;
 use tokio_util::sync::CancellationToken;
 
+use crate::review_queue::harsh;
 use crate::support::fleet::{Fleet, PATIENCE, Vessel, fleet_on, idle_fleets};
 use crate::support::s3::{S3StandIn, open};
 use crate::support::service::app;
@@ -187,8 +188,7 @@ async fn move_through_failures(files: usize) {
     let fleet = fleet_on(store(Some(&server.endpoint)).await.unwrap()).await;
     let ships = fleet.ships(1, files as u32).await;
     server.fail_one_in(Some(10));
-    let harsh = json!({"thresholds": {"blurry": 1.0}});
-    let job = fleet.start(&["blurry"], harsh).await;
+    let job = fleet.start(&["blurry"], harsh()).await;
     let ended = fleet.service.ended(&job, PATIENCE * 4).await;
     assert_eq!(
         (&ended["status"], &ended["counts"]["flagged"]),

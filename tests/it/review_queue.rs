@@ -23,7 +23,7 @@ async fn queue(fleet: &Fleet, query: &str) -> Value {
 }
 
 /// Every picture is blurry by this threshold.
-fn harsh() -> Value {
+pub(crate) fn harsh() -> Value {
     json!({"thresholds": {"blurry": 1.0}})
 }
 

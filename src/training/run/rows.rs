@@ -60,7 +60,7 @@ pub struct TrainingRun {
 }
 
 impl TrainingRun {
-    /// What it is called: by its name in an experiment, else by its network.
+    /// What it is called: by its name, which a single run lacks, else by its network.
     pub fn title(&self) -> String {
         if self.name.is_empty() { self.recipe.network() } else { self.name.clone() }
     }

@@ -138,7 +138,7 @@ function recipe({ name, test, gap, verdict, eligible, tied }, selection, runs) {
   return el(
     "tr",
     { className: pick ? "picked" : "" },
-    el("th", { scope: "row" }, name || "the recipe", " ", mark ? el("span", { className: `chip ${mark[1]}` }, mark[0]) : null),
+    el("th", { scope: "row" }, name, " ", mark ? el("span", { className: `chip ${mark[1]}` }, mark[0]) : null),
     el("td", {}, test ? range(test, share) : "–"),
     el("td", {}, gap ? range(gap, points) : "–"),
     el("td", { title: verdict?.advice ?? "" }, verdict?.sentence ?? "–"),
@@ -150,7 +150,7 @@ function recipe({ name, test, gap, verdict, eligible, tied }, selection, runs) {
 function link(run) {
   const result = run.test_accuracy != null ? share(run.test_accuracy) : run.status;
   const button = el("button", { type: "button", className: "small" }, `seed ${run.seed}: ${result}`);
-  button.setAttribute("aria-label", `Show the run of ${run.name || "the recipe"} with seed ${run.seed}`);
+  button.setAttribute("aria-label", `Show the run of ${run.name} with seed ${run.seed}`);
   button.addEventListener("click", () => tell("run", { id: run.id }));
   return button;
 }
