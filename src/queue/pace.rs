@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use sqlx::postgres::types::PgInterval;
-use sqlx::{PgConnection, PgExecutor, query, query_scalar};
+use sqlx::{PgConnection, PgExecutor, PgPool, query, query_scalar};
 
 /// How much slower than allowed turns begin that are [`reserve_ramped`], so that an idle service is not met by a burst.
 const START: f32 = 4.0;
 /// Most by which they are slowed down.
 const SLOWEST: f32 = 16.0;
-/// Time in which a slowdown falls by half. Nothing is left of it after nine of them, and after a thousand Postgres could not
-/// say how much.
+/// Time in which a slowdown falls by half.
 const HALF_LIFE: Duration = Duration::from_secs(5);
 /// Without a turn for so long, a key begins slowly again.
 const IDLE: Duration = Duration::from_mins(1);
@@ -58,54 +57,70 @@ pub async fn reserve(
 /// Takes the key's next turn as [`reserve`] does, at a rate that begins at a quarter, doubles every five seconds up to the
 /// whole, and is halved by [`slow_down`].
 pub async fn reserve_ramped(
-    executor: impl PgExecutor<'_>,
+    pool: &PgPool,
     key: &str,
     interval: Duration,
 ) -> sqlx::Result<Duration> {
-    let wait = query_scalar!(
-        r#"with now as materialized (select clock_timestamp() as now),
-           step as (
-               select $2::interval * coalesce(
-                   (select greatest(1, slowdown * power(0.5, least(9,
-                        extract(epoch from now - slowed_at) / extract(epoch from $4::interval))))
-                    from pace where key = $1 and next_at >= now - $5::interval),
-                   $3::real) as step
-               from now)
-           insert into pace as p (key, next_at, slowdown, slowed_at)
-           select $1, now + step, $3, now from now, step
-           on conflict (key) do update
-           set next_at = greatest(p.next_at, (select now from now)) + (select step from step),
-               slowdown = case when p.next_at < (select now from now) - $5
-                   then excluded.slowdown else p.slowdown end,
-               slowed_at = case when p.next_at < (select now from now) - $5
-                   then excluded.slowed_at else p.slowed_at end
-           returning extract(epoch from
-               p.next_at - (select step from step) - clock_timestamp())::float8 as "wait!""#,
-        key,
-        pg_interval(interval),
-        START,
-        pg_interval(HALF_LIFE),
-        pg_interval(IDLE),
-    )
-    .fetch_one(executor)
-    .await?;
-    Ok(seconds(wait))
+    let known = slowdown(pool, key).await?;
+    let stretch = if let Some(known) = known.filter(|known| !known.is_idle) {
+        known.left
+    } else {
+        begin_slowly(pool, key).await?;
+        START
+    };
+    reserve(pool, key, interval.mul_f32(stretch)).await
 }
 
 /// Halves the rate of the key's ramped turns, because one was refused; refusals within a second are one.
-pub async fn slow_down(executor: impl PgExecutor<'_>, key: &str) -> sqlx::Result<()> {
+pub async fn slow_down(pool: &PgPool, key: &str) -> sqlx::Result<()> {
+    let Some(known) = slowdown(pool, key).await? else { return Ok(()) };
     query!(
-        "update pace
-         set slowdown = least($2::real, 2 * greatest(1, slowdown * power(0.5, least(9,
-                 extract(epoch from clock_timestamp() - slowed_at) / extract(epoch from $3::interval))))),
-             slowed_at = clock_timestamp()
-         where key = $1 and slowed_at < clock_timestamp() - $4::interval",
+        "update pace set slowdown = $2, slowed_at = clock_timestamp()
+         where key = $1 and slowed_at < clock_timestamp() - $3::interval",
         key,
-        SLOWEST,
-        pg_interval(HALF_LIFE),
+        (2.0 * known.left).min(SLOWEST),
         pg_interval(BURST),
     )
-    .execute(executor)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// How a key is slowed down.
+struct Slowdown {
+    /// By how much now.
+    left: f32,
+    /// Whether it had no turn for long.
+    is_idle: bool,
+}
+
+async fn slowdown(pool: &PgPool, key: &str) -> sqlx::Result<Option<Slowdown>> {
+    let row = query!(
+        r#"select slowdown, extract(epoch from clock_timestamp() - slowed_at)::float8 as "age!",
+               next_at < clock_timestamp() - $2::interval as "is_idle!"
+           from pace where key = $1"#,
+        key,
+        pg_interval(IDLE),
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| {
+        let halved = 0.5_f64.powf(row.age / HALF_LIFE.as_secs_f64());
+        let left = (f64::from(row.slowdown) * halved).max(1.0) as f32;
+        Slowdown { left, is_idle: row.is_idle }
+    }))
+}
+
+async fn begin_slowly(pool: &PgPool, key: &str) -> sqlx::Result<()> {
+    query!(
+        "insert into pace (key, next_at, slowdown, slowed_at)
+         values ($1, clock_timestamp(), $2, clock_timestamp())
+         on conflict (key) do update
+         set slowdown = excluded.slowdown, slowed_at = excluded.slowed_at",
+        key,
+        START,
+    )
+    .execute(pool)
     .await?;
     Ok(())
 }
