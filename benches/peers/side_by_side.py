@@ -110,5 +110,16 @@ def compare_batches(batch, options, sides):
     return figures
 
 
+def report(figures):
+    """Prints the figures as a table, and as one JSON object behind it."""
+    medians = [name for name in figures if not name.endswith(("_min", "_max"))]
+    width = max(map(len, medians))
+    print(f"{'':{width}} {'median':>10} {'min':>10} {'max':>10}")
+    for name in medians:
+        values = [figures.get(key, "") for key in (name, f"{name}_min", f"{name}_max")]
+        print(f"{name:{width}} " + " ".join(f"{value!s:>10}" for value in values))
+    print(json.dumps(figures))
+
+
 def has_avx512():
     return "avx512f" in pathlib.Path("/proc/cpuinfo").read_text().split()
