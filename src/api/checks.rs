@@ -24,6 +24,15 @@ struct Check {
     about: &'static str,
     /// The score, of 0 to 1, under which it flags when a job does not say; null where none can be said.
     threshold: Option<f64>,
+    /// The highest threshold that a job may ask for; null where none can be said.
+    highest_threshold: Option<f64>,
+}
+
+/// Whether a check has the name, for the validation of requests.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde calls it with a reference")]
+pub(super) fn exists(name: &str, (): &()) -> garde::Result {
+    let unknown = || garde::Error::new(format!("there is no check {name:?}; see GET /checks"));
+    checks::named(name).map(|_| ()).ok_or_else(unknown)
 }
 
 /// The checks.
@@ -41,7 +50,8 @@ struct Checks {
 async fn list() -> axum::Json<Checks> {
     let items = checks::ALL.map(|check| {
         let (name, about, threshold) = (check.name(), check.about(), check.threshold());
-        Check { name, about, threshold }
+        let highest_threshold = threshold.map(|_| check.highest_threshold());
+        Check { name, about, threshold, highest_threshold }
     });
     axum::Json(Checks { items: items.into() })
 }

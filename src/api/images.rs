@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::binary::Binary;
+use super::checks;
 use super::extract::{Path, Query};
 use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, Problem};
@@ -71,7 +72,7 @@ struct ListQuery {
     #[garde(skip)]
     state: Option<ImageState>,
     /// Flagged by the newest verdict of this check.
-    #[garde(skip)]
+    #[garde(inner(custom(checks::exists)))]
     check: Option<String>,
     /// Rows in a page.
     #[serde(default = "default_limit")]

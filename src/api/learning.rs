@@ -13,7 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::binary::Binary;
 use super::extract::{Path, Query};
 use super::page::{Page, default_limit};
-use super::pictures::{Picture, Plot};
+use super::pictures::{self, Picture, Plot};
 use super::problem::{Failures, Problem};
 use super::training_runs::load;
 use crate::app::App;
@@ -168,14 +168,14 @@ async fn class_names(app: &App, run: &TrainingRun) -> Result<Vec<String>, Proble
 }
 
 /// A picture of a run, or its data: `curve`, and once it has succeeded `confusion` and `reliability`, as `svg`, `png`
-/// or `csv`.
+/// or `csv`; `classes.csv`, the scores of each class, is a table only.
 #[utoipa::path(
     get, path = "/training-runs/{id}/pictures/{picture}", tag = "training runs",
     operation_id = "get_training_run_picture",
     params(
         ("id" = TrainingRunId, Path, description = "The training run"),
         ("picture" = String, Path, description = "For example `confusion.png`",
-         pattern = r"^(curve|confusion|reliability)\.(svg|png|csv)$"),
+         pattern = r"^((curve|confusion|reliability)\.(svg|png|csv)|classes\.csv)$"),
     ),
     responses(
         (status = 200, description = "The picture", content(
@@ -188,6 +188,12 @@ async fn picture(
     State(app): State<Arc<App>>,
     Path((id, picture)): Path<(TrainingRunId, String)>,
 ) -> Result<Response, Problem> {
+    if picture == "classes.csv" {
+        let run = finished(&app, id).await?;
+        let names = class_names(&app, &run).await?;
+        let (_, test) = training::split_predictions(&app.pool, id).await?;
+        return Ok(pictures::csv(ClassReport::of(&names, &test).csv()));
+    }
     let picture = Picture::parse(&picture, &["curve", "confusion", "reliability"])?;
     let plot = match picture.name {
         "curve" => {

@@ -49,13 +49,23 @@ impl Picture {
     pub(super) async fn answer(self, plot: Plot) -> Result<Response, Problem> {
         let (kind, body) = match self.format {
             Format::Svg => ("image/svg+xml", plot.svg.into_bytes()),
-            Format::Csv => ("text/csv; charset=utf-8", plot.csv.into_bytes()),
+            Format::Csv => return Ok(csv(plot.csv)),
             Format::Png => {
                 let drawn = tokio::task::spawn_blocking(move || plot::png(&plot.svg, SCALE)).await;
                 ("image/png", drawn.map_err(anyhow::Error::from)??)
             }
         };
-        let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")];
-        Ok((headers, body).into_response())
+        Ok(fresh(kind, body))
     }
+}
+
+/// A table.
+pub(super) fn csv(text: String) -> Response {
+    fresh("text/csv; charset=utf-8", text.into_bytes())
+}
+
+/// An answer that is asked for anew each time.
+fn fresh(kind: &'static str, body: Vec<u8>) -> Response {
+    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")];
+    (headers, body).into_response()
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::checks;
 use super::extract::{Path, Query};
 use super::images::{ImageView, with_verdicts};
 use super::page::{Page, default_limit, no_cursor};
@@ -39,7 +40,7 @@ struct QueuedImage {
 #[into_params(parameter_in = Query)]
 struct QueueQuery {
     /// Flagged by this check, or not scannable by it.
-    #[garde(skip)]
+    #[garde(inner(custom(checks::exists)))]
     check: Option<String>,
     /// Of this class.
     #[garde(skip)]
@@ -71,6 +72,11 @@ async fn list(
     let mut connection = app.pool.acquire().await?;
     if dataset::find(&mut connection, id).await?.is_none() {
         return Err(Problem::NotFound("dataset"));
+    }
+    if let Some(name) = &query.class
+        && dataset::find_class(&mut *connection, id, name).await?.is_none()
+    {
+        return Err(Problem::invalid("class", "the dataset has no class of this name"));
     }
     let after = query.cursor.as_deref().map(place).transpose()?;
     let filter = SuspectFilter { dataset: id, check: query.check, class: query.class, after };

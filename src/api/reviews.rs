@@ -12,12 +12,12 @@ use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::checks;
 use super::creation::{Begun, IdempotencyHeader, IdempotencyKey};
 use super::extract::{Json, Path, Query};
 use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, FieldError, Problem};
 use crate::app::App;
-use crate::cleaning::checks;
 use crate::cleaning::review::{self, Decision};
 use crate::cleaning::{NewReview, Review, ReviewFilter};
 use crate::dataset::{self, ImageState};
@@ -44,7 +44,7 @@ struct ReviewRequest {
     #[schema(min_length = 1, max_length = 100)]
     class: Option<String>,
     /// The check that is wrong; with `not_a_problem` only.
-    #[garde(skip)]
+    #[garde(inner(custom(checks::exists)))]
     check: Option<String>,
 }
 
@@ -110,9 +110,6 @@ async fn check(
         }
         (Decision::Keep | Decision::Reject | Decision::Reclass, Some(_)) => {
             return Err(Problem::invalid("check", "is for not_a_problem only"));
-        }
-        (Decision::NotAProblem, Some(name)) if checks::named(name).is_none() => {
-            return Err(Problem::invalid("check", format!("there is no check {name:?}")));
         }
         (Decision::NotAProblem, Some(_)) | (_, None) => {}
     }

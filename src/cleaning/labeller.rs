@@ -181,7 +181,9 @@ impl<'a> Labeller<'a> {
                 (TagError::Weights { code, message }, _) => {
                     return Err(Halt::NoWeights(code, message).into());
                 }
-                (TagError::Refused { message }, _) => return Err(Halt::Refused(message).into()),
+                (TagError::Refused { message }, _) => {
+                    return Err(Halt::Refused(format!("{message} (asked for {sha256})")).into());
+                }
                 (TagError::Unanswered(_) | TagError::Unavailable(_), Some(pause)) => {
                     self.wait(*pause).await?;
                 }

@@ -104,12 +104,12 @@ async fn refresh(
     job: &CleaningJob,
     judged: &mut Judged,
 ) -> sqlx::Result<()> {
-    let (dataset, keeper) = (job.dataset_id, job.keeper);
+    let (dataset, grouping) = (job.dataset_id, job.grouping());
     for (check, finding) in &mut judged.findings {
         if *check == checks::NEAR_DUPLICATE && finding.outcome == Outcome::Flagged {
             let cluster =
-                duplicates::cluster(&mut *connection, dataset, judged.sha256, keeper).await?;
-            *finding = checks::judge_duplicate(judged.image, &cluster, keeper);
+                duplicates::cluster(&mut *connection, dataset, judged.sha256, grouping).await?;
+            *finding = checks::judge_duplicate(judged.image, &cluster, grouping);
         }
     }
     Ok(())

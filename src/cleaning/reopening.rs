@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use sqlx::{PgConnection, query_as};
 
-use super::duplicates::Keeper;
+use super::duplicates::Grouping;
 use super::verdict::{self, NewVerdict, Verdict};
 use super::{checks, duplicates, state};
 use crate::db::{DatasetId, ImageId, Sha256};
@@ -22,9 +22,9 @@ pub async fn reopen(connection: &mut PgConnection, images: &[ImageId]) -> sqlx::
     let mut settled = HashSet::new();
     for seed in seeds(connection, images).await? {
         let (dataset, sha256) = (seed.dataset, seed.sha256);
-        // Which images it is about does not depend on the rule.
+        // The usual grouping is the widest.
         let around =
-            duplicates::cluster(&mut *connection, dataset, sha256, Keeper::default()).await?;
+            duplicates::cluster(&mut *connection, dataset, sha256, Grouping::default()).await?;
         let around: Vec<ImageId> = around.iter().map(|member| member.image_id).collect();
         for old in deciding(connection, &around).await? {
             if settled.insert(old.image_id) {
@@ -77,9 +77,9 @@ async fn anew(
     } else {
         sha256(connection, old.image_id).await?
     };
-    let rule = duplicates::rule_of(&mut *connection, old.job_id).await?;
-    let cluster = duplicates::cluster(&mut *connection, seed.dataset, sha256, rule).await?;
-    let finding = checks::judge_duplicate(old.image_id, &cluster, rule);
+    let grouping = Grouping::of_job(&mut *connection, old.job_id).await?;
+    let cluster = duplicates::cluster(&mut *connection, seed.dataset, sha256, grouping).await?;
+    let finding = checks::judge_duplicate(old.image_id, &cluster, grouping);
     let same = finding.outcome == old.outcome
         && finding.code == old.code
         && finding.evidence.get("keeper") == old.evidence.get("keeper");

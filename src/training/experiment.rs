@@ -135,24 +135,42 @@ pub async fn choose(
             None => recipes.push((run, vec![run.id])),
         }
     }
+    if recipes.is_empty() {
+        return Ok(None);
+    }
     let may_end_early = recipes.iter().any(|(first, _)| first.recipe.early_stopping.is_some());
-    let (mut contenders, mut chance) = (Vec::new(), None);
+    let mut answers = Vec::with_capacity(recipes.len());
     for (first, ids) in recipes {
         let (mut train, mut test) = (Vec::new(), Vec::new());
         for id in ids {
             let sides = split(&mut *connection, id).await?;
-            chance.get_or_insert_with(|| baseline(&sides.0));
             train.push(sides.0);
             test.push(sides.1);
         }
-        contenders.push(Contender::new(first.name.clone(), sample(&train)?, sample(&test)?)?);
+        answers.push(Answers { name: first.name.clone(), train, test });
     }
-    let Some(chance) = chance else { return Ok(None) };
-    let mut selection = select(&contenders, rule, chance)?;
+    // Of many runs, longer than the threads that serve requests may be held.
+    let mut selection = tokio::task::spawn_blocking(move || select_among(answers, rule)).await??;
     if may_end_early {
         selection.caveats.push(stopping::CAVEAT.to_owned());
     }
     Ok(Some(selection))
+}
+
+/// What the runs of a recipe say of each picture.
+struct Answers {
+    name: String,
+    train: Vec<Vec<Prediction>>,
+    test: Vec<Vec<Prediction>>,
+}
+
+/// Chooses among recipes of which each has a run.
+fn select_among(recipes: Vec<Answers>, rule: Rule) -> Result<Selection> {
+    let chance = baseline(&recipes[0].train[0]);
+    let contender =
+        |Answers { name, train, test }| Contender::new(name, sample(&train)?, sample(&test)?);
+    let contenders = recipes.into_iter().map(contender).collect::<Result<Vec<_>>>()?;
+    select(&contenders, rule, chance)
 }
 
 fn sample(runs: &[Vec<Prediction>]) -> Result<Sample> {

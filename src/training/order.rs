@@ -20,7 +20,7 @@ pub enum RunOrder {
     Oldest,
     /// The highest accuracy on the held-out images first.
     TestAccuracy,
-    /// The smallest gap first.
+    /// The smallest gap first, whichever side is ahead.
     Gap,
 }
 
@@ -52,7 +52,7 @@ impl TrainingRun {
         let value = match order {
             RunOrder::Newest | RunOrder::Oldest => 0.0,
             RunOrder::TestAccuracy => self.test_accuracy.unwrap_or(-1.0),
-            RunOrder::Gap => self.gap.unwrap_or(2.0),
+            RunOrder::Gap => self.gap.map_or(2.0, f64::abs),
         };
         Place { value, id: self.id }
     }

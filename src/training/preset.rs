@@ -99,9 +99,9 @@ pub struct Written {
     /// Units of each hidden fully connected layer.
     #[schema(max_items = 4)]
     dense: Option<Vec<u32>>,
-    /// Rate of each dropout layer: the last stands before the output layer, the one before it after
-    /// the convolutions, further ones between convolution blocks from the deepest up.
-    #[schema(max_items = 9)]
+    /// Rate of each dropout layer: the last stands before the output layer, the one before it before
+    /// the last hidden layer, and so on; further ones between convolution blocks from the deepest up.
+    #[schema(max_items = 12)]
     dropout: Option<Vec<f64>>,
     /// Rows and columns of the network's input.
     #[schema(minimum = 8, maximum = 512)]

@@ -39,6 +39,8 @@ async fn every_check_is_listed_with_its_threshold_and_has_its_place_on_the_page(
     }
     let blurry = checks.iter().find(|check| check["name"] == "blurry").unwrap();
     assert_eq!((&blurry["about"], &blurry["threshold"]), (&json!("out of focus"), &json!(0.29)));
+    let near = checks.iter().find(|check| check["name"] == "near_duplicate").unwrap();
+    assert_eq!((&near["threshold"], &near["highest_threshold"]), (&json!(0.5), &json!(0.5)));
 }
 
 #[tokio::test]
@@ -118,7 +120,8 @@ async fn a_threshold_is_of_a_check_that_is_asked_for_and_from_0_to_1() {
     let fleet = fleet().await;
     for (thresholds, field) in [
         (json!({"blury": 0.3}), "thresholds.blury"),
-        (json!({"near_duplicate": 0.3}), "thresholds.near_duplicate"),
+        (json!({"exact_duplicate": 0.3}), "thresholds.exact_duplicate"),
+        (json!({"near_duplicate": 0.51}), "thresholds.near_duplicate"),
         (json!({"dark": 0.3}), "thresholds.dark"),
         (json!({"blurry": 1.01}), "thresholds.blurry"),
         (json!({"blurry": -0.1}), "thresholds.blurry"),

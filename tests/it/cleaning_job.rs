@@ -259,6 +259,7 @@ async fn undo_brings_everything_back_and_an_earlier_job_counts_again() {
     let (status, problem) =
         fleet.service.post(&format!("{}/retry", path(&first)), &json!({})).await;
     assert_eq!((status, &problem["code"]), (409, &json!("job_not_retryable")));
+    assert!(problem["detail"].as_str().unwrap().contains("undone"), "{problem}");
 }
 
 #[tokio::test]

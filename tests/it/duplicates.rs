@@ -62,6 +62,28 @@ async fn the_keeper_follows_the_rule_of_the_job() {
 }
 
 #[tokio::test]
+async fn a_lower_threshold_asks_for_pictures_that_are_more_alike() {
+    let fleet = fleet().await;
+    let small = fleet.add(0, &drawing(40, 128), &[]).await;
+    let large = fleet.add(0, &drawing(40, 256), &[]).await;
+    // Four differing bits are a score of 4 / 26.
+    let apart = "update near_duplicates set dhash_distance = 1, phash_distance = 3
+                 where (select sha256 from images where id = $1) in (a, b)";
+    sqlx::query(apart).bind(small.id).execute(&fleet.service.app.pool).await.unwrap();
+    for (threshold, flagged) in [(0.5, 1), (0.16, 1), (0.15, 0), (0.0, 0)] {
+        let more = json!({"thresholds": {"near_duplicate": threshold}, "dry_run": true});
+        let path = fleet.start(&["near_duplicate"], more).await;
+        let job = fleet.service.ended(&path, PATIENCE).await;
+        assert_eq!(job["counts"]["flagged"], flagged, "{threshold}: {job}");
+        for verdict in fleet.verdicts(&path, "&outcome=flagged").await {
+            assert_eq!(verdict["image_id"], json!(small.id));
+            assert_eq!(verdict["evidence"]["keeper"], json!(large.id));
+            assert_eq!(verdict["evidence"]["threshold"], json!(threshold));
+        }
+    }
+}
+
+#[tokio::test]
 async fn duplicates_of_two_classes_all_wait_for_a_person_until_one_class_is_left() {
     let _moves = MOVES.read().await;
     let fleet = fleet().await;

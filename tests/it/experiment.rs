@@ -93,6 +93,16 @@ async fn a_run_is_judged_by_intervals_classes_and_calibration() {
             assert_eq!(answer.status(), 200, "{name}.{format}");
         }
     }
+    let answer = reqwest::get(service.url(&format!("{path}/pictures/classes.csv"))).await.unwrap();
+    assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/csv"));
+    let table = answer.text().await.unwrap();
+    // A head, two classes and two averages.
+    assert_eq!(
+        (table.lines().count(), table.starts_with("class,precision,")),
+        (5, true),
+        "{table}"
+    );
+    assert_eq!(service.get(&format!("{path}/pictures/classes.svg")).await.0, 404);
 }
 
 #[tokio::test]

@@ -49,9 +49,11 @@ async fn against_whom_most_speaks_comes_first() {
     }
     decide(&fleet, &[cow], json!({"decision": "reject"})).await;
     assert_eq!(queue(&fleet, "").await["items"].as_array().unwrap().len(), 1);
-    let (status, problem) =
-        fleet.service.get(&format!("/datasets/{}/review-queue?cursor=x", fleet.dataset)).await;
-    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("cursor")));
+    for (query, field) in [("cursor=x", "cursor"), ("check=typo", "check"), ("class=x", "class")] {
+        let path = format!("/datasets/{}/review-queue?{query}", fleet.dataset);
+        let (status, problem) = fleet.service.get(&path).await;
+        assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!(field)), "{problem}");
+    }
 }
 
 #[tokio::test]
@@ -156,8 +158,10 @@ async fn a_sample_tells_how_well_a_check_does() {
     // Half of those that passed were not looked at.
     assert!(recall["low"].as_f64().unwrap() < 0.8, "{audit}");
 
-    let (status, problem) = fleet.service.get(&format!("{}/audit?check=blurry", path(&job))).await;
-    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("check")));
+    for part in ["audit?check=blurry", "verdicts?check=blurry", "verdicts?check=typo"] {
+        let (status, problem) = fleet.service.get(&format!("{}/{part}", path(&job))).await;
+        assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("check")), "{part}");
+    }
 }
 
 #[tokio::test]

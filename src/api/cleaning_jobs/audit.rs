@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::load;
+use super::{load, made};
 use crate::api::extract::{Path, Query};
 use crate::api::problem::{Failures, Problem};
 use crate::app::App;
@@ -55,11 +55,6 @@ async fn audit(
     Query(query): Query<AuditQuery>,
 ) -> Result<axum::Json<Audit>, Problem> {
     let job = load(&app, id).await?;
-    if !job.checks.contains(&query.check) {
-        return Err(Problem::invalid(
-            "check",
-            format!("is none of the job's: {}", job.checks.join(", ")),
-        ));
-    }
+    made(&job, &query.check)?;
     Ok(axum::Json(cleaning::audit(&app.pool, id, &query.check, query.size).await?))
 }

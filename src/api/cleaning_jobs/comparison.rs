@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::load;
+use crate::api::checks;
 use crate::api::extract::{Path, Query};
 use crate::api::page::{Page, default_limit, no_cursor};
 use crate::api::problem::{Failures, Problem};
@@ -31,7 +32,7 @@ struct DifferenceQuery {
     #[param(value_type = uuid::Uuid)]
     with: CleaningJobId,
     /// Differences in this check.
-    #[garde(skip)]
+    #[garde(inner(custom(checks::exists)))]
     check: Option<String>,
     /// Rows in a page.
     #[serde(default = "default_limit")]

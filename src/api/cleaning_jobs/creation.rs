@@ -42,7 +42,8 @@ struct NewCleaningJob {
     #[garde(dive)]
     tags: Option<TagSettings>,
     /// The score, of 0 to 1, under which a check flags: of `blurry`, `dark`, `light`, `low_information`, `grayscale`,
-    /// `odd_aspect_ratio`, `odd_size`, where another one than the usual is wanted.
+    /// `odd_aspect_ratio`, `odd_size`, `outlier`, and of `near_duplicate`, where 0.5 is the highest, where another one than the
+    /// usual is wanted.
     #[serde(default)]
     #[garde(skip)]
     thresholds: BTreeMap<String, f64>,
@@ -108,19 +109,21 @@ fn effective(
     asked: BTreeMap<String, f64>,
 ) -> Result<BTreeMap<String, f64>, Problem> {
     let wanted = |name: &str| checks.iter().any(|check| check == name);
-    let usual: BTreeMap<&str, f64> = checks::thresholds().collect();
+    let known: BTreeMap<&str, (f64, f64)> = checks::thresholds().collect();
     let errors: Vec<FieldError> = asked
         .iter()
         .filter_map(|(name, threshold)| {
-            let message = if !usual.contains_key(name.as_str()) {
-                let known: Vec<&str> = usual.keys().copied().collect();
-                format!("no check of this name has a threshold; these have: {}", known.join(", "))
-            } else if !wanted(name) {
-                "the check is not asked for".to_owned()
-            } else if !(0.0..=1.0).contains(threshold) {
-                "must be from 0 to 1".to_owned()
-            } else {
-                return None;
+            let message = match known.get(name.as_str()) {
+                None => {
+                    let known: Vec<&str> = known.keys().copied().collect();
+                    let known = known.join(", ");
+                    format!("no check of this name has a threshold; these have: {known}")
+                }
+                Some(_) if !wanted(name) => "the check is not asked for".to_owned(),
+                Some((_, highest)) if !(0.0..=*highest).contains(threshold) => {
+                    format!("must be from 0 to {highest}")
+                }
+                Some(_) => return None,
             };
             Some(FieldError::new(format!("thresholds.{name}"), message))
         })
@@ -128,9 +131,9 @@ fn effective(
     if !errors.is_empty() {
         return Err(Problem::Invalid(errors));
     }
-    let usual = usual.into_iter().filter(|(name, _)| wanted(name));
+    let usual = known.into_iter().filter(|(name, _)| wanted(name));
     let mut thresholds: BTreeMap<String, f64> =
-        usual.map(|(name, threshold)| (name.to_owned(), threshold)).collect();
+        usual.map(|(name, (usual, _))| (name.to_owned(), usual)).collect();
     thresholds.extend(asked);
     Ok(thresholds)
 }

@@ -101,6 +101,15 @@ async fn load(app: &App, id: CleaningJobId) -> Result<CleaningJob, Problem> {
     job::find(&app.pool, id).await?.ok_or(Problem::NotFound("cleaning job"))
 }
 
+/// Refuses a check that the job does not make.
+fn made(job: &CleaningJob, check: &str) -> Result<(), Problem> {
+    if job.asks_for(check) {
+        return Ok(());
+    }
+    let checks = job.checks.join(", ");
+    Err(Problem::invalid("check", format!("is none of the job's: {checks}")))
+}
+
 /// A cleaning job.
 #[utoipa::path(
     get, path = "/cleaning-jobs/{id}", tag = "cleaning jobs", operation_id = "get_cleaning_job",
@@ -174,7 +183,8 @@ async fn list_verdicts(
     Path(id): Path<CleaningJobId>,
     Query(query): Query<VerdictQuery>,
 ) -> Result<axum::Json<Page<Verdict>>, Problem> {
-    load(&app, id).await?;
+    let job = load(&app, id).await?;
+    query.check.as_deref().map_or(Ok(()), |check| made(&job, check))?;
     let filter = VerdictFilter { check: query.check, outcome: query.outcome, after: query.cursor };
     let rows = verdict::list(&app.pool, id, &filter, query.limit + 1).await?;
     Ok(axum::Json(Page::cut(rows, query.limit, |verdict| verdict.id.0)))

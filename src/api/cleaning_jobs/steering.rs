@@ -80,7 +80,12 @@ async fn retry(
         queue::enqueue(&mut *transaction, job::plan_task(id)).await?;
         transaction.commit().await?;
     }
-    jobs::retried(requeued, load(&app, id).await?)
+    let job = load(&app, id).await?;
+    if !requeued && job.undone_at.is_some() {
+        let detail = "the job was undone; start another one with its settings";
+        return Err(Problem::Conflict("job_not_retryable", detail.into()));
+    }
+    jobs::retried(requeued, job)
 }
 
 /// Take back all that a finished cleaning job said: its verdicts are withdrawn, and the files that it moved come back.

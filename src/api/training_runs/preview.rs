@@ -35,7 +35,7 @@ struct NewPreview {
     /// A snapshot that is frozen.
     #[garde(skip)]
     snapshot_id: SnapshotId,
-    /// The recipe whose augmentation and picture size are shown.
+    /// The recipe whose augmentation, picture sizes and share of the pictures are shown.
     #[serde(default)]
     #[garde(skip)]
     #[schema(value_type = Written)]
@@ -86,6 +86,6 @@ async fn preview(
     let source = Source { pool: &app.pool, blobs: &app.blobs, dataset: snapshot.dataset_id };
     let NewPreview { recipe, seed, rows, columns, .. } = new;
     let preview = Preview { recipe, seed: seed as u64, rows, columns };
-    let png = preview.png(source, &members).await.map_err(anyhow::Error::from)?;
+    let png = preview.png(source, &snapshot, members).await.map_err(anyhow::Error::from)?;
     Ok(([(header::CONTENT_TYPE, "image/png")], png).into_response())
 }

@@ -12,6 +12,8 @@ mod tags;
 mod too_small;
 mod undecodable;
 
+use std::collections::BTreeMap;
+
 use futures::future::BoxFuture;
 use sqlx::PgPool;
 
@@ -20,7 +22,7 @@ pub(super) use near_duplicate::judge as judge_duplicate;
 pub use outlier::CHECK as OUTLIER;
 pub use tags::CHECK as TAGS;
 
-pub(super) use near_duplicate::CHECK as NEAR_DUPLICATE;
+pub(super) use near_duplicate::{CHECK as NEAR_DUPLICATE, NearDuplicate};
 
 use super::halt::Halt;
 use super::job::CleaningJob;
@@ -50,8 +52,7 @@ pub struct Scene<'a> {
 impl Scene<'_> {
     /// The threshold of the check in this job.
     fn threshold(&self, check: &dyn Check) -> f64 {
-        let set = self.job.thresholds.get(check.name()).copied();
-        set.or_else(|| check.threshold()).unwrap_or_default()
+        threshold(check, &self.job.thresholds)
     }
 }
 
@@ -66,6 +67,11 @@ pub trait Check: Send + Sync {
     /// The score, of 0 to 1, under which it flags when the job does not say; `None` for a check without a threshold.
     fn threshold(&self) -> Option<f64> {
         None
+    }
+
+    /// The highest threshold that a job may ask for.
+    fn highest_threshold(&self) -> f64 {
+        1.0
     }
 
     /// What is to be said of the image; what cannot be checked is `unscannable`, never `passed`.
@@ -105,9 +111,15 @@ pub fn learn(names: &[String]) -> bool {
     names.iter().any(|name| name == LABEL_ERROR || name == OUTLIER)
 }
 
-/// The checks with a threshold, and the one that each has when a job does not say.
-pub fn thresholds() -> impl Iterator<Item = (&'static str, f64)> {
-    ALL.iter().filter_map(|check| Some((check.name(), check.threshold()?)))
+/// The checks with a threshold: the one that each has when a job does not say, and the highest.
+pub fn thresholds() -> impl Iterator<Item = (&'static str, (f64, f64))> {
+    ALL.iter()
+        .filter_map(|check| Some((check.name(), (check.threshold()?, check.highest_threshold()))))
+}
+
+/// The threshold of the check in a job that asked for these.
+pub(super) fn threshold(check: &dyn Check, asked: &BTreeMap<String, f64>) -> f64 {
+    asked.get(check.name()).copied().or_else(|| check.threshold()).unwrap_or_default()
 }
 
 /// Judges an image by the checks of the job.

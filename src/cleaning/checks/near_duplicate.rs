@@ -8,9 +8,8 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{Check, Finding, Halt, Scene};
-use crate::cleaning::duplicates::{self, Keeper, Member};
+use crate::cleaning::duplicates::{self, Grouping, Member, USUAL};
 use crate::db::ImageId;
-use crate::picture::{MAX_DHASH_DISTANCE, MAX_PHASH_DISTANCE};
 
 /// The name of the check.
 pub(in crate::cleaning) const CHECK: &str = "near_duplicate";
@@ -19,7 +18,7 @@ pub(super) const LABEL_CONFLICT: &str = "label_conflict";
 /// Members of a cluster that the evidence lists.
 const LISTED: usize = 20;
 
-pub(super) struct NearDuplicate;
+pub(in crate::cleaning) struct NearDuplicate;
 
 impl Check for NearDuplicate {
     fn name(&self) -> &'static str {
@@ -30,25 +29,38 @@ impl Check for NearDuplicate {
         "looks like another picture of the dataset; one of them is kept"
     }
 
+    fn threshold(&self) -> Option<f64> {
+        Some(USUAL)
+    }
+
+    /// Pairs that are less alike are not recorded.
+    fn highest_threshold(&self) -> f64 {
+        USUAL
+    }
+
     fn judge<'a>(&'a self, scene: &'a Scene<'a>) -> BoxFuture<'a, Result<Finding, Halt>> {
         Box::pin(async {
             let Scene { pool, image, job, .. } = scene;
-            let (dataset, keeper) = (image.dataset_id, job.keeper);
-            let cluster = duplicates::cluster(*pool, dataset, image.sha256, keeper).await?;
-            Ok(judge(image.id, &cluster, keeper))
+            let (dataset, grouping) = (image.dataset_id, job.grouping());
+            let cluster = duplicates::cluster(*pool, dataset, image.sha256, grouping).await?;
+            Ok(judge(image.id, &cluster, grouping))
         })
     }
 }
 
-/// The finding for an image, given its cluster with the keeper first by `rule`.
-pub(in crate::cleaning) fn judge(image: ImageId, cluster: &[Member], rule: Keeper) -> Finding {
+/// The finding for an image, given its cluster by `grouping`, the keeper first.
+pub(in crate::cleaning) fn judge(
+    image: ImageId,
+    cluster: &[Member],
+    grouping: Grouping,
+) -> Finding {
     let own = cluster.iter().find(|member| member.image_id == image);
     let (Some(keeper), Some(own), 2..) = (cluster.first(), own, cluster.len()) else {
         return Finding::passed("no other image looks like it", json!({})).with_score(1.0);
     };
     let classes = duplicates::classes(cluster);
     let conflict = classes.len() > 1;
-    let evidence = evidence(own, cluster, rule);
+    let evidence = evidence(own, cluster, grouping);
     let count = cluster.len();
     let is_keeper = keeper.image_id == image;
     if is_keeper && !conflict {
@@ -69,7 +81,7 @@ pub(in crate::cleaning) fn judge(image: ImageId, cluster: &[Member], rule: Keepe
     if conflict { finding.with_code(LABEL_CONFLICT) } else { finding }
 }
 
-fn evidence(own: &Member, cluster: &[Member], rule: Keeper) -> Value {
+fn evidence(own: &Member, cluster: &[Member], grouping: Grouping) -> Value {
     let keeper = &cluster[0];
     let (dhash, phash) = own.distances(keeper);
     let listed = cluster.iter().take(LISTED);
@@ -85,23 +97,22 @@ fn evidence(own: &Member, cluster: &[Member], rule: Keeper) -> Value {
         },
         "keeper": keeper.image_id,
         "keeper_class": keeper.class,
-        "rule": rule,
+        "rule": grouping.keeper,
+        "threshold": grouping.threshold,
         "dhash_distance": dhash,
         "phash_distance": phash,
         "label_conflict": duplicates::classes(cluster).len() > 1,
     })
 }
 
-/// 0 for one that another member equals in every bit, up to half for one that is only just near.
+/// The score of an image beside the member that is most like it.
 fn likeness(own: &Member, cluster: &[Member]) -> f64 {
     let others = cluster.iter().filter(|member| member.image_id != own.image_id);
     let nearest = others.map(|member| {
         let (dhash, phash) = member.distances(own);
         dhash + phash
     });
-    let share =
-        f64::from(nearest.min().unwrap_or(0)) / f64::from(MAX_DHASH_DISTANCE + MAX_PHASH_DISTANCE);
-    share.min(1.0) / 2.0
+    duplicates::score(nearest.min().unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -111,7 +122,7 @@ mod tests {
     use crate::cleaning::duplicates::tests::member;
 
     fn judged(at: usize, cluster: &[Member]) -> Finding {
-        judge(cluster[at].image_id, cluster, Keeper::Largest)
+        judge(cluster[at].image_id, cluster, Grouping::default())
     }
 
     #[test]

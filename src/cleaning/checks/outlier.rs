@@ -20,28 +20,35 @@ impl Check for Outlier {
         "looks like nothing else in the dataset to networks that are trained on it"
     }
 
+    /// The score of a picture that lies [`FAR`] away.
+    fn threshold(&self) -> Option<f64> {
+        Some(0.5)
+    }
+
     fn judge<'a>(&'a self, scene: &'a Scene<'a>) -> BoxFuture<'a, Result<Finding, Halt>> {
         Box::pin(async {
             let opinion = learning::find(scene.pool, scene.job.id, scene.image.id).await?;
             Ok(match opinion {
-                Some(opinion) => of(&opinion),
+                Some(opinion) => of(&opinion, scene.threshold(self)),
                 None => Finding::unscannable("not_learnt", "it was not among the learnt images"),
             })
         })
     }
 }
 
-fn of(opinion: &LearntOpinion) -> Finding {
+fn of(opinion: &LearntOpinion, threshold: f64) -> Finding {
     let LearntOpinion { distance, deviation, .. } = opinion;
-    let evidence = json!({ "distance": distance, "deviation": deviation, "threshold": FAR });
-    let is_far = *deviation > FAR;
+    let far = f64::from(FAR);
+    // 1 at the usual distance, a half where it is usually too far.
+    let score = far / (far + f64::from(deviation.max(0.0)));
+    let limit = far * (1.0 - threshold) / threshold;
+    let is_far = score < threshold;
+    let evidence = json!({ "distance": distance, "deviation": deviation, "threshold": limit });
     let reason = format!(
         "{deviation:.1} standard deviations farther than usual from the pictures most like it, \
-         {} {FAR:.1}",
+         {} {limit:.1}",
         if is_far { "above" } else { "within" },
     );
-    // 1 at the usual distance, a half where it becomes too far.
-    let score = f64::from(FAR / (FAR + deviation.max(0.0)));
     Finding::judged(is_far, reason, evidence).with_score(score)
 }
 
@@ -54,7 +61,11 @@ mod tests {
     #[test]
     fn who_is_far_is_flagged_with_the_distance() {
         let opinion = LearntOpinion { deviation: FAR + 1.0, ..opinion() };
-        assert_eq!(of(&opinion).outcome, Outcome::Flagged);
-        assert_eq!(of(&LearntOpinion { deviation: -1.0, ..opinion }).outcome, Outcome::Passed);
+        assert_eq!(of(&opinion, 0.5).outcome, Outcome::Flagged);
+        assert_eq!(of(&opinion, 0.25).outcome, Outcome::Passed);
+        assert_eq!(of(&opinion, 0.25).evidence["threshold"], json!(3.0 * f64::from(FAR)));
+        let near = LearntOpinion { deviation: -1.0, ..opinion };
+        assert_eq!(of(&near, 0.5).outcome, Outcome::Passed);
+        assert_eq!(of(&near, 0.0).outcome, Outcome::Passed);
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, PgExecutor, query_scalar};
 use utoipa::ToSchema;
 
-use super::{Keeper, Member, cluster, name};
+use super::{Grouping, Keeper, Member, cluster, name};
 use crate::db::{DatasetId, ImageId, Sha256};
 
 /// Images of a dataset that look the same, or one whose bytes were given under several classes.
@@ -84,11 +84,12 @@ pub async fn list(
 ) -> sqlx::Result<(Vec<Cluster>, Option<Sha256>)> {
     let seeds = seeds(&mut *connection, filter).await?;
     let (mut clusters, mut seen) = (Vec::new(), HashSet::new());
+    let grouping = Grouping { keeper: filter.keeper, ..Grouping::default() };
     for (at, seed) in seeds.iter().enumerate() {
         if seen.contains(seed) {
             continue;
         }
-        let members = cluster(&mut *connection, filter.dataset, *seed, filter.keeper).await?;
+        let members = cluster(&mut *connection, filter.dataset, *seed, grouping).await?;
         seen.extend(members.iter().map(|member| member.sha256));
         // Of a cluster whose smallest member lies behind the cursor an earlier page has told.
         if name(&members) == Some(*seed)

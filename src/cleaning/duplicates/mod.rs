@@ -1,17 +1,19 @@
 //! Clusters of images that look the same, directly or through others, and which one of a cluster is kept.
 
+mod grouping;
 mod listing;
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use sqlx::{PgExecutor, query_as, query_scalar};
+use sqlx::{PgExecutor, query_as};
 use utoipa::ToSchema;
 
+pub(super) use self::grouping::{Grouping, USUAL, score};
 pub use self::listing::{Cluster, ClusterFilter, ClusterMember, list};
 use crate::dataset::ImageState;
-use crate::db::{CleaningJobId, DatasetId, ImageId, Sha256};
+use crate::db::{DatasetId, ImageId, Sha256};
 
 /// Which image of a cluster of duplicates is kept.
 #[derive(
@@ -89,13 +91,13 @@ pub(super) fn name(members: &[Member]) -> Option<Sha256> {
     members.iter().map(|member| member.sha256).min()
 }
 
-/// The images of the dataset that look like the picture, directly or through others, the keeper first; the picture's
-/// own image is among them unless it is rejected or deleted.
+/// The images of the dataset that look enough like the picture, directly or through others, the keeper first; the
+/// picture's own image is among them unless it is rejected or deleted.
 pub(super) async fn cluster(
     executor: impl PgExecutor<'_>,
     dataset: DatasetId,
     picture: Sha256,
-    keeper: Keeper,
+    grouping: Grouping,
 ) -> sqlx::Result<Vec<Member>> {
     let mut members = query_as!(
         Member,
@@ -105,9 +107,11 @@ pub(super) async fn cluster(
                select i.sha256
                from alike
                cross join lateral (
-                   select b as sha256 from near_duplicates where a = alike.sha256
+                   select b as sha256 from near_duplicates
+                   where a = alike.sha256 and dhash_distance + phash_distance < $3
                    union all
-                   select a from near_duplicates where b = alike.sha256) as pair
+                   select a from near_duplicates
+                   where b = alike.sha256 and dhash_distance + phash_distance < $3) as pair
                join images i on i.dataset_id = $1 and i.sha256 = pair.sha256
                    and i.state in ('accepted', 'flagged')
            )
@@ -135,24 +139,12 @@ pub(super) async fn cluster(
            join pictures p on p.sha256 = i.sha256"#,
         dataset as DatasetId,
         picture as Sha256,
+        grouping.too_many_bits(),
     )
     .fetch_all(executor)
     .await?;
-    keeper.sort(&mut members);
+    grouping.keeper.sort(&mut members);
     Ok(members)
-}
-
-/// The rule of the job that gave a verdict.
-pub(super) async fn rule_of(
-    executor: impl PgExecutor<'_>,
-    job: CleaningJobId,
-) -> sqlx::Result<Keeper> {
-    query_scalar!(
-        r#"select keeper as "keeper: Keeper" from cleaning_jobs where id = $1"#,
-        job as CleaningJobId,
-    )
-    .fetch_one(executor)
-    .await
 }
 
 #[cfg(test)]

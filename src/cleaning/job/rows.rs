@@ -9,7 +9,7 @@ use sqlx::{PgExecutor, query_as};
 use utoipa::ToSchema;
 
 use crate::cleaning::checks;
-use crate::cleaning::duplicates::Keeper;
+use crate::cleaning::duplicates::{Grouping, Keeper};
 use crate::cleaning::settings::{ReferenceTags, Rule, TagSettings};
 use crate::cleaning::tag_rule::TagWeight;
 use crate::cleaning::tally::{Outcomes, Tally};
@@ -87,6 +87,11 @@ impl CleaningJob {
     /// Whether what a tag counts depends on the labels of all images.
     pub fn weighs_tags(&self) -> bool {
         self.tags.as_ref().is_some_and(|tags| tags.rule == Rule::Specific)
+    }
+
+    /// How its near-duplicates are grouped.
+    pub(in crate::cleaning) fn grouping(&self) -> Grouping {
+        Grouping::new(self.keeper, &self.thresholds)
     }
 
     /// Whether one of its checks needs networks that are trained on the dataset itself.

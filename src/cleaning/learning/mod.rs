@@ -35,8 +35,11 @@ const GLANCES: usize = 4;
 pub const NETWORKS: usize = (GLANCES + 1) * FOLDS;
 /// Fewest pictures from which anything is learnt.
 pub const FEWEST: usize = 5 * FOLDS;
-/// From so many standard deviations above the median distance on a picture counts as an outlier.
-pub const FAR: f32 = 2.3;
+/// From so many standard deviations above the median distance on a picture counts as an outlier where a job does not say.
+pub const FAR: f32 = 2.5;
+/// From so many on it is a stranger that the second network is not shown: sooner, since one good picture more or less matters
+/// little to it.
+const STRANGE: f32 = 2.3;
 /// The first networks are sure of another label from this probability on.
 const SURE: f32 = 0.6;
 /// Seed of folds and networks: the same dataset gets the same opinions.
@@ -211,7 +214,7 @@ impl OutOfFold {
         let rows = self.probabilities.chunks_exact(classes);
         let trusted = |((opinion, row), deviation): ((Opinion, &[f32]), &f32)| {
             let is_wrong = opinion.suspect && row[opinion.suggested as usize] > SURE;
-            !is_wrong && *deviation <= FAR
+            !is_wrong && *deviation <= STRANGE
         };
         opinions.into_iter().zip(rows).zip(&self.deviations).map(trusted).collect()
     }

@@ -13,14 +13,12 @@ impl Architecture {
             Family::Plain => self.plain_blocks(&mut graph),
             Family::Residual => self.residual_blocks(&mut graph),
             Family::MobilenetV4Small => {
-                self.dropout_after(&mut graph, usize::from(!self.dense.is_empty()));
+                self.dropout_after(&mut graph, self.dense.len());
             }
         }
         for (at, units) in self.dense.iter().enumerate() {
             graph.dense(format!("dense{}", at + 1), *units, true);
-            if at + 1 == self.dense.len() {
-                self.dropout_after(&mut graph, 0);
-            }
+            self.dropout_after(&mut graph, self.dense.len() - 1 - at);
         }
         graph.dense("output".to_owned(), self.classes, false);
         graph.nodes
@@ -64,7 +62,7 @@ impl Architecture {
     /// Dropout places between this block's and the output layer's.
     fn places_above(&self, block: usize) -> usize {
         // Without a hidden layer the last rate already stands after the convolutions.
-        self.conv.len() - 1 - block + usize::from(!self.dense.is_empty())
+        self.conv.len() - 1 - block + self.dense.len()
     }
 
     fn dropout_after(&self, graph: &mut Graph, places_above: usize) {

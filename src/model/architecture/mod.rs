@@ -79,8 +79,8 @@ pub struct Architecture {
     pub batch_norm: bool,
     /// Units of each hidden fully connected layer.
     pub dense: Vec<usize>,
-    /// Rates: the last stands before the output layer, the one before it after the convolutions,
-    /// further ones between convolution blocks from the deepest up.
+    /// Rates: the last stands before the output layer, further ones before each hidden layer from the
+    /// last up, then between convolution blocks from the deepest up.
     pub dropout: Vec<f64>,
     /// Classes of the output layer.
     pub classes: usize,
@@ -166,10 +166,10 @@ impl Architecture {
         }
     }
 
-    /// The places that dropout can stand: before the output, after the convolutions (the same
-    /// place when there is no hidden layer), between convolution blocks.
+    /// The places that dropout can stand: before the output, before each hidden layer, and between
+    /// convolution blocks.
     fn dropout_places(&self) -> usize {
-        self.conv.len().max(1) + usize::from(!self.dense.is_empty())
+        self.conv.len().max(1) + self.dense.len()
     }
 
     fn check_sizes(&self) -> Result<(), FieldError> {
@@ -293,6 +293,8 @@ pub(crate) mod tests {
         assert_eq!(with(&[0.1, 0.2, 0.3, 0.4], &[8]), "c(0.1)c(0.2)c(0.3)d(0.4)d");
         assert_eq!(with(&[0.2, 0.5], &[]), "cc(0.2)c(0.5)d");
         assert_eq!(with(&[0.5], &[8, 9]), "cccdd(0.5)d");
+        assert_eq!(with(&[0.1, 0.3, 0.5], &[8, 9]), "ccc(0.1)d(0.3)d(0.5)d");
+        assert_eq!(with(&[0.1, 0.2, 0.3, 0.5], &[8, 9]), "cc(0.1)c(0.2)d(0.3)d(0.5)d");
         assert_eq!(kinds(&tiny_head()), "(0.2)d(0.5)d");
     }
 

@@ -11,7 +11,7 @@ pub use change::Change;
 pub use crop::Window;
 pub use mixup::{Mixup, mix};
 pub use settings::{Augment, Fill};
-pub use sheet::sheet;
+pub use sheet::{Sample, Sheet};
 pub use written::WrittenAugment;
 
 #[cfg(test)]

@@ -156,7 +156,7 @@ pub async fn list(
     let rows = query_as!(
         Row,
         r#"with chosen as not materialized (
-               select r.id, coalesce(r.test_accuracy, -1) as accuracy, coalesce(r.gap, 2) as gap
+               select r.id, coalesce(r.test_accuracy, -1) as accuracy, coalesce(abs(r.gap), 2) as gap
                from training_runs r join snapshots s on s.id = r.snapshot_id
                where ($1::uuid is null or s.dataset_id = $1)
                  and ($2::uuid is null or r.snapshot_id = $2)

@@ -1,6 +1,6 @@
 /** Experiments of the chosen dataset: recipes side by side, which one a rule picks, and why. */
 
-import { all, get } from "./api.js";
+import { all, get, post } from "./api.js";
 import { byId, capital, command, count, curl, el, plural, say, setOptions, setText, share } from "./dom.js";
 import { currentDataset, news, shared, tell } from "./state.js";
 
@@ -99,7 +99,8 @@ function parts({ id, items, selection, ...experiment }, { rule, limit }) {
   const beware = (selection?.caveats ?? []).map((one) => el("li", {}, `${capital(one)}.`));
   const caveats = beware.length ? el("ul", { className: "quiet small" }, beware) : null;
   const table = recipes(items, selection);
-  if (!selection) return [why, table];
+  const acts = el("p", { className: "acts" }, verbs(id, experiment));
+  if (!selection) return [why, acts, table];
   const search = new URLSearchParams(limit === null ? { rule } : { rule, limit });
   const source = `/experiments/${id}/pictures/comparison.svg?${search}`;
   const alt = `The recipes compared: ${selection.why}`;
@@ -107,7 +108,31 @@ function parts({ id, items, selection, ...experiment }, { rule, limit }) {
   const href = `/experiments/${id}/pictures/curves.svg`;
   const curves = el("a", { className: "small", href }, "The learning curves as a picture");
   // On a narrow screen it is small: it opens alone.
-  return [why, ...(caveats ? [caveats] : []), el("a", { href: source }, picture), table, curves];
+  return [why, ...(caveats ? [caveats] : []), acts, el("a", { href: source }, picture), table, curves];
+}
+
+/** Buttons for what can be done with its runs together. */
+function verbs(id, { runs, unfinished, succeeded }) {
+  const act = (name, verb, told) => {
+    const button = el("button", { type: "button", className: "small" }, name);
+    button.addEventListener("click", async () => {
+      button.disabled = true;
+      try {
+        await post(`/experiments/${id}/${verb}`);
+        say(told);
+        await load();
+      } catch (problem) {
+        say(problem.message, { failed: true });
+      }
+      button.disabled = false;
+    });
+    return button;
+  };
+  const stopped = runs - unfinished - succeeded;
+  return [
+    ...(unfinished ? [act(`Cancel ${plural(unfinished, "run")}`, "cancel", "Cancelled. What has ended stays.")] : []),
+    ...(stopped ? [act(`Go on with ${plural(stopped, "run")}`, "retry", "They go on where they stopped.")] : []),
+  ];
 }
 
 const range = ({ estimate, low, high }, show) => [

@@ -22,7 +22,7 @@ const TELL = {
       el("span", { className: "quiet wanted" }, el("kbd", {}, "S"), " moves it there"),
     ],
   outlier: ({ deviation, threshold }) => {
-    if (!Number.isFinite(deviation)) return null;
+    if (!Number.isFinite(deviation) || !Number.isFinite(threshold)) return null;
     const [far, limit] = apart(deviation, threshold, 1);
     return `unlike the rest: ${far} times the usual spread away, ${limit} is the limit`;
   },

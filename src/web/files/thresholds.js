@@ -20,13 +20,13 @@ export function mount() {
 
 async function load() {
   const { items } = await get("/checks");
-  for (const { name, threshold } of items) if (threshold !== null) fields.set(name, row(name, threshold));
+  for (const check of items) if (check.threshold !== null) fields.set(check.name, row(check));
   byId("threshold-list").replaceChildren(...[...fields.values()].map(({ node }) => node));
   show(shown);
 }
 
-function row(name, usual) {
-  const input = el("input", { type: "number", min: 0, max: 1, step: "any", placeholder: usual });
+function row({ name, threshold: usual, highest_threshold: max }) {
+  const input = el("input", { type: "number", min: 0, max, step: "any", placeholder: usual });
   return { input, node: el("label", { className: "inline" }, capital(spaced(name)), " under ", input) };
 }
 
