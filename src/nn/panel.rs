@@ -280,7 +280,10 @@ pub(crate) fn load(from: &[f32], count: usize) -> Row {
 #[inline(always)]
 pub(crate) fn store(row: &Row, to: &mut [f32], count: usize) {
     if count >= LANES {
-        to[..LANES].copy_from_slice(row);
+        // Number by number: of two copies the compiler would make one of any length, which is a call.
+        for (to, number) in to[..LANES].iter_mut().zip(row) {
+            *to = *number;
+        }
     } else {
         to[..count].copy_from_slice(&row[..count]);
     }

@@ -49,5 +49,5 @@ export async function shoot(page, name, from = "body", tallest = TALLEST) {
 /** The flagged pictures as the API lists them. */
 export async function queue() {
   const [dataset] = (await json("/datasets")).items;
-  return (await json(`/datasets/${dataset.id}/review-queue?limit=20`)).items;
+  return (await json(`/datasets/${dataset.id}/review-queue?limit=200`)).items;
 }

@@ -83,7 +83,7 @@ fn windows<const T: usize>(
     for at in 0..T / 2 {
         let four = [rows[0][2 * at], rows[0][2 * at + 1], rows[1][2 * at], rows[1][2 * at + 1]];
         let place = (column + at) * maps + map;
-        pool::window(&four, bias, (place, maps - map), (output, winners));
+        pool::window(four.each_ref(), bias, (place, maps - map), (output, winners));
     }
     T / 2
 }

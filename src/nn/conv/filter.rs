@@ -20,6 +20,8 @@ pub(super) enum Method {
     Direct(Vec<Row>),
     /// On transformed tiles: one tile gives one pooled output.
     Winograd(winograd::Filter),
+    /// On larger ones: one tile gives four.
+    Large(winograd::LargeFilter),
 }
 
 impl Filter {
@@ -36,6 +38,8 @@ impl Filter {
             let panel =
                 |at| kernel.weights.chunks_exact(maps).map(move |row| load(&row[at..], maps - at));
             Method::Direct(panels.clone().flat_map(panel).collect())
+        } else if shape.fits_large_tiles() {
+            Method::Large(winograd::LargeFilter::new(kernel.weights, shape.input_maps, maps))
         } else {
             Method::Winograd(winograd::Filter::new(kernel.weights, shape.input_maps, maps))
         };

@@ -4,7 +4,7 @@ use super::filter::{Filter, Method};
 use super::{ConvShape, Scratch, direct, pool};
 use crate::nn::isa::Isa;
 use crate::nn::panel::{LANES, Unit};
-use crate::nn::winograd;
+use crate::nn::winograd::{self, Tiling};
 
 /// Weights and bias of one convolution, as [`ConvShape::weight_len`] orders them.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +54,14 @@ pub fn forward(
                 pool_band(shape, &band, filter, (rows.start, output, winners));
             }
         }
+        Method::Large(factors) => {
+            let tiling = shape.large_tiling();
+            for rows in tiling.large_bands(shape.output_maps) {
+                let (scratch, first) = (&mut scratch.winograd, rows.start);
+                let band = winograd::large_products(&tiling, factors, input, rows, scratch);
+                pool_large_band(shape, (&band, &tiling), filter, (first, output, winners));
+            }
+        }
     }
 }
 
@@ -83,6 +91,26 @@ fn pool_band(
                 (map, shape.output_maps),
                 (output, winners),
             );
+        }
+    }
+}
+
+/// Pools the products of a band whose first row of large tiles is `first`.
+fn pool_large_band(
+    shape: &ConvShape,
+    (band, tiling): (&winograd::LargeProducts<'_>, &Tiling),
+    filter: &Filter,
+    (first, output, winners): (usize, &mut [f32], &mut [u8]),
+) {
+    let (isa, row) = (Isa::detect(), shape.pooled_width() * shape.output_maps);
+    for at in 0..band.tiles / tiling.columns {
+        for (panel, bias) in filter.bias.iter().enumerate() {
+            let start = 2 * (first + at) * row;
+            let len = (2 * row).min(output.len() - start);
+            let (output, winners) = (&mut output[start..start + len], part(winners, start, len));
+            let tiles = at * tiling.columns..(at + 1) * tiling.columns;
+            let map = (panel * LANES, shape.output_maps);
+            pool::large_tiles(isa, (band, panel, tiles), bias, (map, row), (output, winners));
         }
     }
 }

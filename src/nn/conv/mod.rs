@@ -1,6 +1,6 @@
 //! Convolution 3×3 (valid), bias, `ReLU` and 2×2 max pooling as one operation on NHWC pictures.
 //!
-//! Forward, a tile of Winograd's minimal filtering is just one pool window, so that bias, `ReLU` and pool
+//! Forward, a tile of Winograd's minimal filtering is just one pool window, or four, so that bias, `ReLU` and pool
 //! happen where the tile is transformed back; a first layer, which has few inputs, is computed by the
 //! definition. The full map is never stored. Backward, only the gradients that passed the pool count.
 
@@ -72,6 +72,18 @@ impl ConvShape {
         let input = Picture { height: self.height, width: self.width, maps: self.input_maps };
         let (rows, columns) = (self.pooled_height(), self.pooled_width());
         Tiling { input, padding: 0, rows, columns }
+    }
+
+    /// Tiles of four pool windows each; those at the right and lower edge may have fewer.
+    fn large_tiling(&self) -> Tiling {
+        let input = Picture { height: self.height, width: self.width, maps: self.input_maps };
+        Tiling::large(input, 2 * self.pooled_height(), 2 * self.pooled_width())
+    }
+
+    /// Whether larger tiles take fewer multiplications, of which they waste some at the edges.
+    fn fits_large_tiles(&self) -> bool {
+        let (small, large) = (self.tiling(), self.large_tiling());
+        36 * large.rows * large.columns < 16 * small.rows * small.columns
     }
 
     /// Pooled rows in one band.

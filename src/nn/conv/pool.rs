@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::nn::isa::{Isa, on_each_isa};
 use crate::nn::panel::{LANES, Row, store};
-use crate::nn::winograd::Products;
+use crate::nn::winograd::{LargeProducts, Products};
 
 /// The winner of an output that `ReLU` cut off: it passes no gradient.
 pub const DEAD: u8 = 4;
@@ -37,8 +37,55 @@ on_each_isa! {
         for (at, tile) in range.enumerate() {
             let [[a, b], [c, d]] = products.output(panel, tile);
             let place = at * maps + map;
-            window(&[a, b, c, d], bias, (place, maps - map), (&mut *into.0, &mut *into.1));
+            window([&a, &b, &c, &d], bias, (place, maps - map), (&mut *into.0, &mut *into.1));
         }
+    }
+}
+
+on_each_isa! {
+    /// Pools a row of large tiles of one panel into two pooled rows of `line` numbers, or into the last one alone, from
+    /// `map` on: a tile's sixteen outputs are four windows, of which those behind a row's end are left out.
+    pub(super) fn large_tiles(
+        tiles: (&LargeProducts<'_>, usize, Range<usize>),
+        bias: &Row,
+        sizes: ((usize, usize), usize),
+        into: (&mut [f32], &mut [u8]),
+    ) {
+        let (products, panel, range) = tiles;
+        let ((map, maps), line) = sizes;
+        let mut square = [[[0.0; LANES]; 4]; 4];
+        for (at, tile) in range.enumerate() {
+            products.output(panel, tile, &mut square);
+            let [a, b, c, d] = &square;
+            let place = 2 * at * maps + map;
+            // The second window, where the row is not at its end.
+            let second = (2 * at + 1 < line / maps).then_some(place + maps);
+            let places = ([Some(place), second], maps - map);
+            windows([a, b], bias, places, (&mut *into.0, &mut *into.1));
+            if into.0.len() > line {
+                let places = ([Some(line + place), second.map(|at| line + at)], maps - map);
+                windows([c, d], bias, places, (&mut *into.0, &mut *into.1));
+            }
+        }
+    }
+}
+
+/// Pools two rows of four sums as two windows, each to its place if it has one.
+#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
+#[inline(always)]
+fn windows(
+    [upper, lower]: [&[Row; 4]; 2],
+    bias: &Row,
+    (places, count): ([Option<usize>; 2], usize),
+    (output, winners): (&mut [f32], &mut [u8]),
+) {
+    if let Some(place) = places[0] {
+        let four = [&upper[0], &upper[1], &lower[0], &lower[1]];
+        window(four, bias, (place, count), (&mut *output, &mut *winners));
+    }
+    if let Some(place) = places[1] {
+        let four = [&upper[2], &upper[3], &lower[2], &lower[3]];
+        window(four, bias, (place, count), (output, winners));
     }
 }
 
@@ -47,12 +94,12 @@ on_each_isa! {
 #[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
 pub(super) fn window(
-    four: &[Row; 4],
+    four: [&Row; 4],
     bias: &Row,
     (place, count): (usize, usize),
     (output, winners): (&mut [f32], &mut [u8]),
 ) {
-    let (mut best, mut winner) = (four[0], [0u32; LANES]);
+    let (mut best, mut winner) = (*four[0], [0u32; LANES]);
     for (before, source) in four[1..].iter().enumerate() {
         for lane in 0..LANES {
             let wins = source[lane] > best[lane];
@@ -72,11 +119,14 @@ pub(super) fn window(
         for lane in 0..LANES {
             bytes[lane] = winner[lane] as u8;
         }
-        let count = count.min(LANES);
-        let winners = &mut winners[place..place + count];
-        match winners.first_chunk_mut() {
-            Some(whole) => *whole = bytes,
-            None => winners.copy_from_slice(&bytes[..count]),
+        let winners = &mut winners[place..];
+        if count >= LANES {
+            // As in `store`.
+            for (winner, byte) in winners[..LANES].iter_mut().zip(bytes) {
+                *winner = byte;
+            }
+        } else {
+            winners[..count].copy_from_slice(&bytes[..count]);
         }
     }
 }
@@ -138,7 +188,7 @@ mod tests {
         let bias: Row = noise(LANES, 5).try_into().expect("a row has sixteen numbers");
         for count in [1, 15, 16, 40] {
             let (mut output, mut winners) = (vec![9.0; 50], vec![9; 50]);
-            window(&four, &bias, (3, count), (&mut output, &mut winners));
+            window(four.each_ref(), &bias, (3, count), (&mut output, &mut winners));
             for lane in 0..LANES {
                 let mut best = 0;
                 for number in 1..4 {
@@ -169,7 +219,7 @@ mod tests {
         let four =
             [row(-3.0, f32::NAN), row(-1.0, f32::NAN), row(-2.0, f32::NAN), row(-4.0, f32::NAN)];
         let (mut output, mut winners) = ([0.0; 2], [0; 2]);
-        window(&four, &row(0.5, 0.0), (0, 2), (&mut output, &mut winners));
+        window(four.each_ref(), &row(0.5, 0.0), (0, 2), (&mut output, &mut winners));
         assert_eq!((output[0].to_bits(), winners[0]), (0, DEAD));
         assert!(output[1].is_nan());
     }

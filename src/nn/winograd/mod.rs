@@ -8,6 +8,7 @@
 mod backward;
 mod filter;
 mod forward;
+mod large;
 #[cfg(test)]
 mod tests;
 mod transform;
@@ -15,6 +16,7 @@ mod transform;
 pub(crate) use backward::{Incoming, Sums, backward};
 pub(crate) use filter::Filter;
 pub(crate) use forward::{Products, forward, products};
+pub(crate) use large::{LargeFilter, LargeProducts, large_products};
 
 use super::panel::Row;
 

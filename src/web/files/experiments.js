@@ -4,7 +4,7 @@ import { all, get, post } from "./api.js";
 import { byId, capital, command, count, curl, el, plural, say, setOptions, setText, share } from "./dom.js";
 import { currentDataset, news, shared, tell } from "./state.js";
 
-/** Milliseconds without a change of a run before the experiments are read anew. */
+/** Milliseconds after which the experiments are read anew when a run begins or ends: several do so together. */
 const CALM = 700;
 const NAME = {
   best_test: "best test accuracy",
@@ -22,10 +22,14 @@ export function mount() {
   setOptions(byId("experiment-rule"), Object.entries(NAME));
   for (const id of ["experiment-picker", "experiment-rule", "experiment-limit"]) byId(id).addEventListener("change", show);
   news.addEventListener("dataset", load);
-  news.addEventListener("job", ({ detail: { kind, job } }) => {
+  news.addEventListener("job", ({ detail: { kind, job, before } }) => {
     if (kind !== "training-runs" || !job.experiment_id || job.dataset_id !== shared.current) return;
-    clearTimeout(waiting);
-    waiting = setTimeout(load, CALM);
+    // How far it is stands elsewhere.
+    if (before?.status === job.status) return;
+    waiting ??= setTimeout(() => {
+      waiting = null;
+      load();
+    }, CALM);
   });
 }
 
