@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::binary::Binary;
-use super::extract::{Path, Query};
+use super::extract::{NoBody, Path, Query};
 use super::page::{Page, behind, default_limit};
 use super::pictures::{Picture, Plot};
 use super::problem::{Failures, Problem};
@@ -205,6 +205,7 @@ async fn picture(
 async fn cancel(
     State(app): State<Arc<App>>,
     Path(id): Path<ExperimentId>,
+    _: NoBody,
 ) -> Result<axum::Json<Experiment>, Problem> {
     for run in experiment::runs(&app.pool, id).await? {
         training_runs::end(&app, run.id).await?;
@@ -221,6 +222,7 @@ async fn cancel(
 async fn retry(
     State(app): State<Arc<App>>,
     Path(id): Path<ExperimentId>,
+    _: NoBody,
 ) -> Result<axum::Json<Experiment>, Problem> {
     for run in experiment::runs(&app.pool, id).await? {
         training_runs::requeue(&app, run.id).await?;

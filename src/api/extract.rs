@@ -41,6 +41,21 @@ where
     }
 }
 
+/// That there is no body, or an empty object: what would be in another one has no effect, and its sender should know.
+pub(super) struct NoBody;
+
+impl<S: Send + Sync> FromRequest<S> for NoBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let body = read_body(request, MAX_JSON_BYTES).await?;
+        if matches!(body.trim_ascii(), b"" | b"{}") {
+            return Ok(Self);
+        }
+        Err(Problem::invalid("", "this takes no body; what can be set is in the query"))
+    }
+}
+
 /// The whole body, if it is at most `limit` bytes long.
 pub(super) async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
     axum::body::to_bytes(request.into_body(), limit).await.map_err(|error| {

@@ -97,6 +97,12 @@ async fn list(
     State(app): State<Arc<App>>,
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Page<ImageView>>, Problem> {
+    if let (Some(dataset), Some(name)) = (query.dataset_id, &query.class) {
+        let mut connection = app.pool.acquire().await?;
+        if dataset::find_class(&mut *connection, dataset, name).await?.is_none() {
+            return Err(Problem::invalid("class", "the dataset has no class of this name"));
+        }
+    }
     let sort = query.sort.unwrap_or(Order::Oldest);
     let filter = ImageFilter {
         dataset: query.dataset_id,

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::extract::{Path, Query};
+use super::extract::{NoBody, Path, Query};
 use super::jobs::{self, Job};
 use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, Problem};
@@ -128,6 +128,7 @@ async fn watch(
 async fn cancel(
     State(app): State<Arc<App>>,
     Path(id): Path<ImportJobId>,
+    _: NoBody,
 ) -> Result<axum::Json<ImportJob>, Problem> {
     let mut transaction = app.pool.begin().await?;
     queue::cancel(&mut *transaction, id.0).await?;
@@ -146,6 +147,7 @@ async fn cancel(
 async fn retry(
     State(app): State<Arc<App>>,
     Path(id): Path<ImportJobId>,
+    _: NoBody,
 ) -> Result<(StatusCode, axum::Json<ImportJob>), Problem> {
     let mut transaction = app.pool.begin().await?;
     let requeued = import::reopen(&mut *transaction, id).await?;

@@ -14,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::checks;
 use super::creation::{Begun, IdempotencyHeader, IdempotencyKey};
-use super::extract::{Json, Path, Query};
+use super::extract::{Json, NoBody, Path, Query};
 use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, FieldError, Problem};
 use crate::app::App;
@@ -219,6 +219,7 @@ async fn get(
 async fn undo(
     State(app): State<Arc<App>>,
     Path(id): Path<ReviewId>,
+    _: NoBody,
 ) -> Result<axum::Json<Review>, Problem> {
     let review = load(&app, id).await?;
     let mut transaction = app.pool.begin().await?;

@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::creation::{Begun, IdempotencyHeader, IdempotencyKey};
-use super::extract::{Json, Path, Query};
+use super::extract::{Json, NoBody, Path, Query};
 use super::jobs::{self, Job};
 use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, Problem};
@@ -232,6 +232,7 @@ async fn watch(
 async fn cancel(
     State(app): State<Arc<App>>,
     Path(id): Path<ScrapeJobId>,
+    _: NoBody,
 ) -> Result<axum::Json<ScrapeJob>, Problem> {
     let mut transaction = app.pool.begin().await?;
     queue::cancel(&mut *transaction, id.0).await?;
@@ -250,6 +251,7 @@ async fn cancel(
 async fn retry(
     State(app): State<Arc<App>>,
     Path(id): Path<ScrapeJobId>,
+    _: NoBody,
 ) -> Result<(StatusCode, axum::Json<ScrapeJob>), Problem> {
     let mut transaction = app.pool.begin().await?;
     let requeued = scrape::reopen_job(&mut *transaction, id).await?;

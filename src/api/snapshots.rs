@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::creation::{Begun, IdempotencyHeader, IdempotencyKey};
-use super::extract::{Json, Path, Query};
+use super::extract::{Json, NoBody, Path, Query};
 use super::jobs;
 use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, FieldError, Problem};
@@ -292,6 +292,7 @@ async fn watch(
 async fn cancel(
     State(app): State<Arc<App>>,
     Path(id): Path<SnapshotId>,
+    _: NoBody,
 ) -> Result<axum::Json<Snapshot>, Problem> {
     let mut transaction = app.pool.begin().await?;
     queue::cancel(&mut *transaction, id.0).await?;
@@ -314,6 +315,7 @@ async fn cancel(
 async fn retry(
     State(app): State<Arc<App>>,
     Path(id): Path<SnapshotId>,
+    _: NoBody,
 ) -> Result<(StatusCode, axum::Json<Snapshot>), Problem> {
     let mut transaction = app.pool.begin().await?;
     let requeued = snapshot::requeue(&mut *transaction, id).await?;

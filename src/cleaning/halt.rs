@@ -83,8 +83,8 @@ impl From<Halt> for TaskError {
             Halt::Budget => fail(
                 "budget_exhausted",
                 anyhow::anyhow!(
-                    "the next tagger call would cost more than budget_usd; retry with a larger one \
-                     goes on where the job stopped"
+                    "the next tagger call would cost more than budget_usd; a retry with a larger one \
+                     (retry?budget_usd=…) goes on where the job stopped"
                 ),
             ),
             Halt::Stopped => Self::GiveBack,

@@ -96,6 +96,9 @@ impl NewCleaningJob {
         let mut seen = HashSet::new();
         checks.retain(|check| seen.insert(check.clone()));
         let tags = checks.iter().any(|check| check == checks::TAGS);
+        if !tags && self.tags.is_some() {
+            return Err(Problem::invalid("tags", "the check is not asked for"));
+        }
         let tags = tags.then(|| self.tags.unwrap_or_default());
         let (dry_run, budget_usd, keeper) = (self.dry_run, self.budget_usd, self.keeper);
         let dataset = self.dataset_id;

@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::load;
-use crate::api::extract::{Path, Query};
+use crate::api::extract::{NoBody, Path, Query};
 use crate::api::jobs;
 use crate::api::problem::{Failures, Problem};
 use crate::app::App;
@@ -35,6 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 async fn cancel(
     State(app): State<Arc<App>>,
     Path(id): Path<CleaningJobId>,
+    _: NoBody,
 ) -> Result<axum::Json<CleaningJob>, Problem> {
     let mut transaction = app.pool.begin().await?;
     queue::cancel(&mut *transaction, id.0).await?;
@@ -68,6 +69,7 @@ async fn retry(
     State(app): State<Arc<App>>,
     Path(id): Path<CleaningJobId>,
     Query(query): Query<RetryQuery>,
+    _: NoBody,
 ) -> Result<(StatusCode, axum::Json<CleaningJob>), Problem> {
     if query.budget_usd.is_some_and(|budget| !budget.is_finite()) {
         return Err(Problem::invalid("budget_usd", "must be a finite number"));
@@ -101,6 +103,7 @@ async fn retry(
 async fn undo(
     State(app): State<Arc<App>>,
     Path(id): Path<CleaningJobId>,
+    _: NoBody,
 ) -> Result<axum::Json<CleaningJob>, Problem> {
     let job = load(&app, id).await?;
     if job.dry_run {

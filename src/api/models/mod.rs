@@ -14,7 +14,7 @@ use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::binary::Binary;
-use super::extract::{Path, Query};
+use super::extract::{NoBody, Path, Query};
 use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, Problem};
 use crate::app::App;
@@ -168,6 +168,7 @@ fn unusable(detail: String) -> Problem {
 async fn activate(
     State(app): State<Arc<App>>,
     Path(id): Path<ModelId>,
+    _: NoBody,
 ) -> Result<axum::Json<Model>, Problem> {
     app.classifier.prepare(id).await.map_err(|error| match error {
         ClassifyError::UnknownModel => Problem::NotFound("model"),

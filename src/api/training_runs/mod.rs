@@ -16,7 +16,7 @@ use sqlx::PgConnection;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::extract::{Path, Query};
+use super::extract::{NoBody, Path, Query};
 use super::jobs;
 use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, FieldError, Problem};
@@ -181,6 +181,7 @@ async fn watch(
 async fn cancel(
     State(app): State<Arc<App>>,
     Path(id): Path<TrainingRunId>,
+    _: NoBody,
 ) -> Result<axum::Json<TrainingRun>, Problem> {
     end(&app, id).await?;
     jobs::cancelled(load(&app, id).await?)
@@ -209,6 +210,7 @@ pub(super) async fn end(app: &App, id: TrainingRunId) -> Result<(), Problem> {
 async fn retry(
     State(app): State<Arc<App>>,
     Path(id): Path<TrainingRunId>,
+    _: NoBody,
 ) -> Result<(StatusCode, axum::Json<TrainingRun>), Problem> {
     let requeued = requeue(&app, id).await?;
     jobs::retried(requeued, load(&app, id).await?)

@@ -8,7 +8,7 @@ use axum::response::Response;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::api::creation::{Begun, IdempotencyHeader, IdempotencyKey};
-use crate::api::extract::Path;
+use crate::api::extract::{NoBody, Path};
 use crate::api::learning::finished;
 use crate::api::problem::{Failures, Problem};
 use crate::api::snapshots;
@@ -37,6 +37,7 @@ async fn retrain(
     State(app): State<Arc<App>>,
     Path(id): Path<TrainingRunId>,
     key: IdempotencyKey,
+    _: NoBody,
 ) -> Result<Response, Problem> {
     let baseline = finished(&app, id).await?;
     let mut creation = match key.begin(&app.pool, &[]).await? {

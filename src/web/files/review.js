@@ -135,7 +135,7 @@ async function counts() {
   const names = dataset?.classes.map(({ name }) => name) ?? [];
   setOptions(byId("review-class"), [["", "all"], ...names.map((name) => [name, name])]);
   setOptions(byId("reclass"), [["", "Move to …"], ...names.map((name) => [name, name])]);
-  const held = dataset?.classes.reduce((sum, one) => sum + one.counts.flagged, 0) ?? 0;
+  const held = flagged();
   setText(byId("review-count"), held ? count(held) : "");
   settle();
   // A cleaning job may have flagged the first ones just now.
@@ -148,6 +148,7 @@ async function counts() {
   }
 }
 
+const flagged = () => currentDataset()?.classes.reduce((sum, one) => sum + one.counts.flagged, 0) ?? 0;
 const filtered = () => Boolean(byId("review-class").value || byId("review-check").value);
 
 function settle() {
@@ -171,6 +172,7 @@ function empty() {
   if (asked) return quiet("All of these are decided.");
   if (filtered()) return quiet(cursor ? "None of the first ones fits these filters." : "No flagged picture fits these filters.");
   if (!currentDataset()) return quiet("Pictures that look wrong wait here for your decision.");
+  if (flagged() > 0) return quiet("Loading …");
   const checked = byId("review-check").options.length > 1;
   const text = checked ? "Nothing is waiting for you. " : "No picture is flagged. ";
   return [el("p", {}, text, el("a", { href: "#clean" }, "Let checks look for wrong ones"), ".")];
