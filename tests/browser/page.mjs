@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 
-import { json, photo, shoot } from "./support.mjs";
+import { TALLEST, json, photo, shoot } from "./support.mjs";
 
 async function drop(page, name, type, bytes) {
   const transfer = await page.evaluateHandle(

@@ -8,7 +8,7 @@ export const [base, photo] = process.argv.slice(2);
 assert.ok(base && photo, "usage: node test.mjs BASE_URL PHOTO");
 const folder = process.env.SCREENSHOTS;
 if (folder) mkdirSync(folder, { recursive: true });
-const TALLEST = 1900;
+export const TALLEST = 1900;
 
 export const state = async (id) => (await json(`/images/${id}`)).state;
 export const tiles = (page) => page.$$eval("#grid [role=option]", (nodes) => nodes.map((node) => node.dataset.id));
@@ -46,8 +46,8 @@ export async function shoot(page, name, from = "body", tallest = TALLEST) {
   await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true, clip, animations: "disabled" });
 }
 
-/** The flagged pictures as the API lists them. */
-export async function queue() {
+/** The first flagged pictures as the API lists them. */
+export async function queue(limit = 20) {
   const [dataset] = (await json("/datasets")).items;
-  return (await json(`/datasets/${dataset.id}/review-queue?limit=200`)).items;
+  return (await json(`/datasets/${dataset.id}/review-queue?limit=${limit}`)).items;
 }
