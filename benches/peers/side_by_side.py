@@ -112,7 +112,9 @@ def compare_batches(batch, options, sides):
 
 def report(figures):
     """Prints the figures as a table, and as one JSON object behind it."""
-    medians = [name for name in figures if not name.endswith(("_min", "_max"))]
+    numbers = (int, float)
+    medians = [name for name, value in figures.items()
+               if type(value) in numbers and not name.endswith(("_min", "_max"))]
     width = max(map(len, medians))
     print(f"{'':{width}} {'median':>10} {'min':>10} {'max':>10}")
     for name in medians:

@@ -99,7 +99,8 @@ async fn list(
 ) -> Result<axum::Json<Page<ImageView>>, Problem> {
     if let (Some(dataset), Some(name)) = (query.dataset_id, &query.class) {
         let mut connection = app.pool.acquire().await?;
-        if dataset::find_class(&mut *connection, dataset, name).await?.is_none() {
+        let known = dataset::find(&mut connection, dataset).await?.is_some();
+        if known && dataset::find_class(&mut *connection, dataset, name).await?.is_none() {
             return Err(Problem::invalid("class", "the dataset has no class of this name"));
         }
     }

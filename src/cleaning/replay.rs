@@ -20,7 +20,8 @@ use crate::tag::Labels;
 pub struct Replay {
     /// The settings.
     pub settings: TagSettings,
-    /// Images by outcome; `unscannable` are those whose labels are not stored, or whose class had no reference.
+    /// Images by outcome; `unscannable` are those of which no labels are stored by the label model that is compared, or whose
+    /// class had no reference.
     pub counts: Outcomes,
     /// What each tag of a class counts by the rule `specific`, the heaviest first; empty for the other rule.
     pub weights: Vec<TagWeight>,

@@ -29,7 +29,8 @@ pub async fn weigh_tags(
 /// Labels by picture.
 type Answers = HashMap<Sha256, Labels>;
 
-/// Labels that are stored, of a job's references and of pictures, by one label model: labels of two are not comparable.
+/// Labels that are stored, of a job's references and of pictures: those of pictures by one label model, because labels of two
+/// are not comparable.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) references: Vec<Reference>,
@@ -58,8 +59,8 @@ impl Known {
         Ok(Self::by_one_model(&job.references, by_version))
     }
 
-    /// By the model that has labelled most of the pictures, and of such the one that knows most references. A reference that
-    /// it has not labelled yet counts by the labels that the job found.
+    /// By the model that has labelled most of the pictures, and of such the one that knows most references; pictures that
+    /// it has not labelled are left out. A reference that it has not labelled yet counts by the labels that the job found.
     fn by_one_model(
         of_job: &[ReferenceTags],
         mut by_version: HashMap<&str, (Answers, Answers)>,
@@ -71,7 +72,7 @@ impl Known {
         let references = of_job.iter().filter_map(|reference| {
             let (class, sha256) = (reference.class_id, reference.sha256);
             let mut versions = chosen.into_iter().chain([reference.model_version.as_str()]);
-            let labels = versions.find_map(|version| by_version[version].1.get(&sha256))?;
+            let labels = versions.find_map(|version| by_version.get(version)?.1.get(&sha256))?;
             Some(Reference { class, sha256, labels: labels.clone() })
         });
         let references = references.collect();

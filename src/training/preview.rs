@@ -34,8 +34,8 @@ impl Preview {
         snapshot: &Snapshot,
         members: Vec<Member>,
     ) -> Result<Vec<u8>, LoadError> {
-        let trained = share::keep(members, self.recipe.train_fraction, snapshot.seed as u64);
-        let (indices, chosen) = in_turn(&trained, self.rows as usize);
+        let members = share::keep(members, self.recipe.train_fraction, snapshot.seed as u64);
+        let (indices, chosen) = in_turn(&members, self.rows as usize);
         let size = self.recipe.image_size;
         let (set, _) = pictures::load(source, &chosen, size).await?;
         let drawn = tokio::task::spawn_blocking(move || {

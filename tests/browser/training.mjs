@@ -35,7 +35,7 @@ export async function judgesRun(page) {
 }
 
 /** Begins an experiment of two small networks that learn next to nothing; its id. */
-export async function experiment(epochs) {
+async function experiment(epochs) {
   const [snapshot] = (await json("/snapshots?status=succeeded")).items;
   const recipe = { conv: [4], dense: [4], dropout: [], image_size: 16, epochs };
   const body = JSON.stringify({ snapshot_id: snapshot.id, recipe, grid: { dense: [[4], [8]] }, seeds: [1] });

@@ -38,12 +38,11 @@ struct NewCleaningJob {
     #[garde(length(min = 1, max = 50))]
     #[schema(schema_with = check_names)]
     checks: Vec<String>,
-    /// Settings of the `tags` check; the defaults when left out.
+    /// Settings of the `tags` check, the defaults when left out; refused where the check is not asked for.
     #[garde(dive)]
     tags: Option<TagSettings>,
-    /// The score, of 0 to 1, under which a check flags: of `blurry`, `dark`, `light`, `low_information`, `grayscale`,
-    /// `odd_aspect_ratio`, `odd_size`, `outlier`, and of `near_duplicate`, where 0.5 is the highest, where another one than the
-    /// usual is wanted.
+    /// The score, of 0 to 1, under which a check flags, where it is not to be the usual one: of `blurry`, `dark`, `light`,
+    /// `low_information`, `grayscale`, `odd_aspect_ratio`, `odd_size`, `outlier`, and of `near_duplicate`, up to 0.5.
     #[serde(default)]
     #[garde(skip)]
     thresholds: BTreeMap<String, f64>,

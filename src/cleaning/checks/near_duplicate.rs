@@ -56,7 +56,7 @@ pub(in crate::cleaning) fn judge(
 ) -> Finding {
     let own = cluster.iter().find(|member| member.image_id == image);
     let (Some(keeper), Some(own), 2..) = (cluster.first(), own, cluster.len()) else {
-        return Finding::passed("no other image looks like it", json!({})).with_score(1.0);
+        return Finding::passed("no other image looks enough like it", json!({})).with_score(1.0);
     };
     let classes = duplicates::classes(cluster);
     let conflict = classes.len() > 1;

@@ -41,7 +41,8 @@ fn of(opinion: &LearntOpinion, threshold: f64) -> Finding {
     let far = f64::from(FAR);
     // 1 at the usual distance, a half where it is usually too far.
     let score = far / (far + f64::from(deviation.max(0.0)));
-    let limit = far * (1.0 - threshold) / threshold;
+    // Infinite for a threshold of 0, under which nothing is.
+    let limit = far * (1.0 - threshold) / threshold.abs();
     let is_far = score < threshold;
     let evidence = json!({ "distance": distance, "deviation": deviation, "threshold": limit });
     let reason = format!(

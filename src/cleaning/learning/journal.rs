@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
-use super::{FAR, FOLDS, GLANCES, SEED, SURE, glance, neighbours, study};
+use super::{FOLDS, GLANCES, SEED, STRANGE, SURE, glance, neighbours, study};
 use crate::db::Sha256;
 use crate::nn::add_in_order;
 use crate::training::checkpoint::CODE_VERSION;
@@ -81,7 +81,7 @@ pub fn lesson_digest(
     groups: &[usize],
     classes: usize,
 ) -> Sha256 {
-    let numbers = (FOLDS, GLANCES, SEED, FAR, SURE, neighbours::SETTINGS);
+    let numbers = (FOLDS, GLANCES, SEED, STRANGE, SURE, neighbours::SETTINGS);
     let way = (CODE_VERSION, glance(), study(), numbers);
     let mut text = format!("{way:?} {classes}");
     for ((sha256, label), group) in pictures.zip(groups) {

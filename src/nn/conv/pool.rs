@@ -58,34 +58,30 @@ on_each_isa! {
             products.output(panel, tile, &mut square);
             let [a, b, c, d] = &square;
             let place = 2 * at * maps + map;
-            // The second window, where the row is not at its end.
-            let second = (2 * at + 1 < line / maps).then_some(place + maps);
-            let places = ([Some(place), second], maps - map);
-            windows([a, b], bias, places, (&mut *into.0, &mut *into.1));
+            let count = if 2 * at + 1 < line / maps { 2 } else { 1 };
+            windows([a, b], bias, (place, map, maps, count), (&mut *into.0, &mut *into.1));
             if into.0.len() > line {
-                let places = ([Some(line + place), second.map(|at| line + at)], maps - map);
+                let places = (line + place, map, maps, count);
                 windows([c, d], bias, places, (&mut *into.0, &mut *into.1));
             }
         }
     }
 }
 
-/// Pools two rows of four sums as two windows, each to its place if it has one.
+/// Pools two rows of four sums as one or two windows, from `place` on.
 #[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
 fn windows(
     [upper, lower]: [&[Row; 4]; 2],
     bias: &Row,
-    (places, count): ([Option<usize>; 2], usize),
+    (place, map, maps, count): (usize, usize, usize, usize),
     (output, winners): (&mut [f32], &mut [u8]),
 ) {
-    if let Some(place) = places[0] {
-        let four = [&upper[0], &upper[1], &lower[0], &lower[1]];
-        window(four, bias, (place, count), (&mut *output, &mut *winners));
-    }
-    if let Some(place) = places[1] {
-        let four = [&upper[2], &upper[3], &lower[2], &lower[3]];
-        window(four, bias, (place, count), (output, winners));
+    let left = [&upper[0], &upper[1], &lower[0], &lower[1]];
+    window(left, bias, (place, maps - map), (&mut *output, &mut *winners));
+    if count > 1 {
+        let right = [&upper[2], &upper[3], &lower[2], &lower[3]];
+        window(right, bias, (place + maps, maps - map), (output, winners));
     }
 }
 
@@ -157,6 +153,7 @@ on_each_isa! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::winograd::{self, LargeFilter, Picture, Tiling};
 
     fn noise(len: usize, seed: u64) -> Vec<f32> {
         let mut stream = crate::nn::rng::Stream::new(seed, crate::nn::rng::Purpose::Initial, 0, 0);
@@ -178,6 +175,35 @@ mod tests {
             for isa in Isa::all() {
                 assert!(run(isa) == run(Isa::Portable), "{isa:?} {width} {maps}");
             }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_pools_large_tiles_to_the_same_bits() {
+        // Of five pooled rows and columns the last ones take half a tile, and of twenty maps the last panel has four.
+        let picture = Picture { height: 12, width: 12, maps: 16 };
+        let tiling = Tiling::large(picture, 10, 10);
+        let filter = LargeFilter::new(&noise(9 * 16 * 20, 1), 16, 20);
+        let (x, mut scratch) = (noise(12 * 12 * 16, 2), winograd::Scratch::default());
+        let products =
+            winograd::large_products(&tiling, &filter, &x, 0..tiling.rows, &mut scratch);
+        let (line, bias) = (5 * 20, [0.5; LANES]);
+        let run = |isa, wanted: bool| {
+            let (mut output, mut winners) = (vec![9.0; 5 * line], vec![9; 5 * line]);
+            for (at, panel) in (0..tiling.rows).flat_map(|at| [(at, 0), (at, 1)]) {
+                let rows = 2 * at * line..(2 * at + 2).min(5) * line;
+                let tiles = (&products, panel, at * tiling.columns..(at + 1) * tiling.columns);
+                let winners = if wanted { &mut winners[rows.clone()] } else { &mut [][..] };
+                let into = (&mut output[rows], winners);
+                large_tiles(isa, tiles, &bias, ((panel * LANES, 20), line), into);
+            }
+            (output, winners)
+        };
+        let (output, winners) = run(Isa::Portable, true);
+        assert!(!output.contains(&9.0) && !winners.contains(&9), "every output is written");
+        for isa in Isa::all() {
+            assert!(run(isa, true) == (output.clone(), winners.clone()), "{isa:?}");
+            assert!(run(isa, false).0 == output, "{isa:?}");
         }
     }
 

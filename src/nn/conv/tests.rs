@@ -30,7 +30,7 @@ fn worst(ours: &Tensor, theirs: &Tensor) -> Result<f32> {
 }
 
 #[test]
-fn eight_shapes_agree_with_stock_operations_forward_and_backward() -> Result<()> {
+fn shapes_agree_with_stock_operations_forward_and_backward() -> Result<()> {
     let shapes = [
         [2, 8, 8, 3, 4],
         [1, 4, 4, 1, 1],
@@ -39,6 +39,9 @@ fn eight_shapes_agree_with_stock_operations_forward_and_backward() -> Result<()>
         [5, 10, 11, 16, 32],
         [1, 15, 15, 8, 24],
         [2, 36, 36, 16, 128],
+        [1, 6, 6, 20, 20],
+        [1, 12, 13, 33, 40],
+        [2, 13, 7, 16, 24],
         [1, 150, 150, 3, 32],
     ];
     for [n, h, w, ci, co] in shapes {

@@ -16,7 +16,7 @@ type Six = [Row; 6];
 /// Numbers of a transformed tile.
 const POSITIONS: usize = 36;
 
-/// Fewest tiles that are worth one reading of the weights.
+/// Fewest tiles that are worth one reading of the weights; as [`BAND`], the best of a few on one processor.
 const LEAST: usize = 18;
 
 /// Numbers of a band's transformed inputs and outputs that stay in the cache, over [`POSITIONS`].

@@ -1,6 +1,8 @@
 //! Convolutions 3×3 with stride 1 by Winograd's minimal filtering F(2×2, 3×3) (Lavin and Gray 2015): sixteen
 //! multiplications in place of thirty-six, forward and backward.
 //!
+//! Where a forward pass is pooled, larger tiles spare more: [`large`].
+//!
 //! A tile of 4×4 inputs d and a kernel g give 2×2 outputs Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A. Over all maps the
 //! elementwise product is sixteen matrix products, one per position of the tile. The gradients are those of
 //! this formula: each transform is taken back by its transpose.

@@ -114,7 +114,7 @@ const paid = (job) => job.tags?.tagger === "rekognition";
 function mistake(job) {
   if (job.checks.length === 0) return "Choose at least one check.";
   const threshold = thresholds.wrong(job.checks);
-  if (threshold) return `${threshold}: a number from 0 to 1.`;
+  if (threshold) return threshold;
   if (job.tags && !byId("clean-k").validity.valid) return "Top tags: a whole number from 1 to 50.";
   if (job.tags && !Number.isInteger(job.tags.k)) return "Top tags: a whole number from 1 to 50.";
   for (const { field, fits, wrong } of Object.values(FINE)) {

@@ -20,7 +20,7 @@ const rows = new Map();
 const streams = new Map();
 let visible = STEP;
 /** Whether the lists were read once. */
-let known = false;
+let wasRead = false;
 
 export function mount() {
   byId("jobs-more").addEventListener("click", () => {
@@ -45,7 +45,7 @@ export async function refresh() {
   });
   for (const id of jobs.keys()) if (!ids.has(id)) jobs.delete(id);
   byId("jobs-more").dataset.more = pages.some((page) => page.next_cursor) ? "yes" : "";
-  known = true;
+  wasRead = true;
   follow();
   show();
 }
@@ -106,7 +106,7 @@ function show() {
   more.hidden = visible >= MOST || (listed.length <= shown.length && !more.dataset.more);
   const none = byId("jobs-empty");
   none.hidden = listed.length > 0;
-  if (known && listed.length === 0 && shared.datasets) none.replaceChildren(...empty());
+  if (wasRead && listed.length === 0 && shared.datasets) none.replaceChildren(...empty());
 }
 
 function empty() {

@@ -23,6 +23,8 @@ let source = null;
 let cursor = null;
 let turn = 0;
 let busy = false;
+/** Whether pictures are read that nothing was shown of yet. */
+let reading = false;
 
 export function mount() {
   grid = new Grid(byId("grid"), tile, controls);
@@ -93,18 +95,24 @@ async function load({ quiet = false } = {}) {
   if (!shared.current) return;
   const shown = quiet ? grid.items.length : 0;
   const from = current();
-  byId("grid").setAttribute("aria-busy", "true");
+  setReading(true);
   try {
     const page = await from(null, Math.min(Math.max(PAGE, shown), MOST));
     if (mine !== turn) return;
     source = from;
     cursor = page.next_cursor;
     grid.show(page.items);
-    settle();
   } catch (problem) {
-    if (mine === turn) say(problem.message, { failed: true });
+    if (mine !== turn) return;
+    say(problem.message, { failed: true });
   }
-  if (mine === turn) byId("grid").removeAttribute("aria-busy");
+  setReading(false);
+  settle();
+}
+
+function setReading(now) {
+  reading = now;
+  byId("grid").setAttribute("aria-busy", now);
 }
 
 async function more() {
@@ -172,7 +180,7 @@ function empty() {
   if (asked) return quiet("All of these are decided.");
   if (filtered()) return quiet(cursor ? "None of the first ones fits these filters." : "No flagged picture fits these filters.");
   if (!currentDataset()) return quiet("Pictures that look wrong wait here for your decision.");
-  if (flagged() > 0) return quiet("Loading …");
+  if (reading) return quiet("Loading …");
   const checked = byId("review-check").options.length > 1;
   const text = checked ? "Nothing is waiting for you. " : "No picture is flagged. ";
   return [el("p", {}, text, el("a", { href: "#clean" }, "Let checks look for wrong ones"), ".")];

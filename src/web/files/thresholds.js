@@ -45,8 +45,8 @@ export function given(checks) {
   return Object.fromEntries(written.map(([name, { input }]) => [name, input.valueAsNumber]));
 }
 
-/** The name of a check whose threshold is none. */
+/** What is wrong with a threshold, as a sentence; empty when nothing is. */
 export function wrong(checks) {
   const [found] = [...fields].filter(([name, { input }]) => checks.includes(name) && !input.validity.valid);
-  return found ? capital(spaced(found[0])) : null;
+  return found ? `${capital(spaced(found[0]))}: a number from 0 to ${found[1].input.max}.` : "";
 }
