@@ -43,7 +43,7 @@ fn batch(pixels: &[f32], count: usize) -> Batch<'_> {
 const FLOOR: f64 = 2e-3;
 /// Directions of each variable that are random, besides the steepest one: in that one parts that the gradient lacks
 /// would not show.
-const RANDOM: u64 = 3;
+const RANDOM: u64 = 2;
 
 /// Compares the gradient along whole directions of each variable: a direction sums over many kinks of `ReLU`s and pools,
 /// single weights may sit on one.

@@ -185,8 +185,7 @@ mod tests {
         let tiling = Tiling::large(picture, 10, 10);
         let filter = LargeFilter::new(&noise(9 * 16 * 20, 1), 16, 20);
         let (x, mut scratch) = (noise(12 * 12 * 16, 2), winograd::Scratch::default());
-        let products =
-            winograd::large_products(&tiling, &filter, &x, 0..tiling.rows, &mut scratch);
+        let products = winograd::large_products(&tiling, &filter, &x, 0..tiling.rows, &mut scratch);
         let (line, bias) = (5 * 20, [0.5; LANES]);
         let run = |isa, wanted: bool| {
             let (mut output, mut winners) = (vec![9.0; 5 * line], vec![9; 5 * line]);
