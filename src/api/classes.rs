@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use garde::Validate;
 use serde::Deserialize;
+use sqlx::PgExecutor;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -26,6 +27,16 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(add_class))
         .routes(routes!(change_class, remove_class))
         .routes(routes!(merge_class))
+}
+
+/// The class of this name, which a request gives in its field `class`.
+pub(super) async fn named(
+    executor: impl PgExecutor<'_>,
+    dataset: DatasetId,
+    name: &str,
+) -> Result<ClassId, Problem> {
+    let unknown = || Problem::invalid("class", "the dataset has no class of this name");
+    dataset::find_class(executor, dataset, name).await?.ok_or_else(unknown)
 }
 
 /// Add a class.

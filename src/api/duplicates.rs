@@ -47,7 +47,8 @@ struct ListQuery {
 }
 
 /// The duplicates of a dataset: clusters of accepted and flagged images that look the same, directly or through others, at
-/// the highest threshold of the check `near_duplicate`, and images whose bytes were given under several classes and on which nobody has decided.
+/// the highest threshold of the check `near_duplicate`, and images whose bytes were given under several classes and on which
+/// nobody has decided.
 #[utoipa::path(
     get, path = "/datasets/{id}/duplicates", tag = "cleaning jobs", operation_id = "list_duplicates",
     params(("id" = DatasetId, Path, description = "The dataset"), ListQuery),

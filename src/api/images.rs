@@ -12,10 +12,10 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::binary::Binary;
-use super::checks;
 use super::extract::{Path, Query};
 use super::page::{Page, behind, default_limit};
 use super::problem::{Failures, Problem};
+use super::{checks, classes};
 use crate::app::App;
 use crate::blobs::Key;
 use crate::cleaning::{self, Verdict};
@@ -99,9 +99,8 @@ async fn list(
 ) -> Result<axum::Json<Page<ImageView>>, Problem> {
     if let (Some(dataset), Some(name)) = (query.dataset_id, &query.class) {
         let mut connection = app.pool.acquire().await?;
-        let known = dataset::find(&mut connection, dataset).await?.is_some();
-        if known && dataset::find_class(&mut *connection, dataset, name).await?.is_none() {
-            return Err(Problem::invalid("class", "the dataset has no class of this name"));
+        if dataset::find(&mut connection, dataset).await?.is_some() {
+            classes::named(&mut *connection, dataset, name).await?;
         }
     }
     let sort = query.sort.unwrap_or(Order::Oldest);

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::checks;
 use super::extract::{Path, Query};
 use super::images::{ImageView, with_verdicts};
 use super::page::{Page, default_limit, no_cursor};
 use super::problem::{Failures, Problem};
+use super::{checks, classes};
 use crate::app::App;
 use crate::cleaning::{Suspect, SuspectFilter, suspects};
 use crate::dataset;
@@ -73,10 +73,8 @@ async fn list(
     if dataset::find(&mut connection, id).await?.is_none() {
         return Err(Problem::NotFound("dataset"));
     }
-    if let Some(name) = &query.class
-        && dataset::find_class(&mut *connection, id, name).await?.is_none()
-    {
-        return Err(Problem::invalid("class", "the dataset has no class of this name"));
+    if let Some(name) = &query.class {
+        classes::named(&mut *connection, id, name).await?;
     }
     let after = query.cursor.as_deref().map(place).transpose()?;
     let filter = SuspectFilter { dataset: id, check: query.check, class: query.class, after };

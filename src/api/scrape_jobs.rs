@@ -12,6 +12,7 @@ use utoipa::openapi::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::classes;
 use super::creation::{Begun, IdempotencyHeader, IdempotencyKey};
 use super::extract::{Json, NoBody, Path, Query};
 use super::jobs::{self, Job};
@@ -128,9 +129,7 @@ async fn create(
     if dataset::find(connection, dataset).await?.is_none() {
         return Err(Problem::invalid("dataset_id", "there is no such dataset"));
     }
-    let class = dataset::find_class(&mut *connection, dataset, &new.class).await?;
-    let unknown = || Problem::invalid("class", "the dataset has no class of this name");
-    let class = class.ok_or_else(unknown)?;
+    let class = classes::named(&mut *connection, dataset, &new.class).await?;
     let (source, limit) = (new.source.as_str(), new.limit);
     let job = NewScrapeJob { dataset, class, source, query: &query, limit };
     let id = scrape::insert_job(&mut *connection, &job).await?;

@@ -1,9 +1,11 @@
 //! The forward pass of one picture.
 
+use std::ops::Range;
+
 use super::filter::{Filter, Method};
 use super::{ConvShape, Scratch, direct, pool};
 use crate::nn::isa::Isa;
-use crate::nn::panel::{LANES, Unit};
+use crate::nn::panel::{LANES, Row, Unit};
 use crate::nn::winograd::{self, Tiling};
 
 /// Weights and bias of one convolution, as [`ConvShape::weight_len`] orders them.
@@ -44,22 +46,40 @@ pub fn forward(
         Method::Winograd(factors) => {
             let tiling = shape.tiling();
             for rows in tiling.bands(1, shape.output_maps) {
-                let band = winograd::products(
-                    &tiling,
-                    factors,
-                    input,
-                    rows.clone(),
-                    &mut scratch.winograd,
+                let (scratch, band) = (&mut scratch.winograd, Band::new(&tiling, &rows, 1));
+                let products = winograd::products(&tiling, factors, input, rows, scratch);
+                band.pool(
+                    shape,
+                    filter,
+                    (&mut *output, &mut *winners),
+                    |(panel, tiles), bias, into| {
+                        let map = (panel * LANES, shape.output_maps);
+                        pool::tiles(Isa::detect(), (&products, panel, tiles), bias, map, into);
+                    },
                 );
-                pool_band(shape, &band, filter, (rows.start, output, winners));
             }
         }
         Method::Large(factors) => {
             let tiling = shape.large_tiling();
+            let row = shape.pooled_width() * shape.output_maps;
             for rows in tiling.large_bands(shape.output_maps) {
-                let (scratch, first) = (&mut scratch.winograd, rows.start);
-                let band = winograd::large_products(&tiling, factors, input, rows, scratch);
-                pool_large_band(shape, (&band, &tiling), filter, (first, output, winners));
+                let (scratch, band) = (&mut scratch.winograd, Band::new(&tiling, &rows, 2));
+                let products = winograd::large_products(&tiling, factors, input, rows, scratch);
+                band.pool(
+                    shape,
+                    filter,
+                    (&mut *output, &mut *winners),
+                    |(panel, tiles), bias, into| {
+                        let sizes = ((panel * LANES, shape.output_maps), row);
+                        pool::large_tiles(
+                            Isa::detect(),
+                            (&products, panel, tiles),
+                            bias,
+                            sizes,
+                            into,
+                        );
+                    },
+                );
             }
         }
     }
@@ -70,47 +90,38 @@ fn part(winners: &mut [u8], start: usize, len: usize) -> &mut [u8] {
     if winners.is_empty() { winners } else { &mut winners[start..start + len] }
 }
 
-/// Pools the products of a band whose first pooled row is `first`.
-fn pool_band(
-    shape: &ConvShape,
-    band: &winograd::Products<'_>,
-    filter: &Filter,
-    (first, output, winners): (usize, &mut [f32], &mut [u8]),
-) {
-    let (isa, row) = (Isa::detect(), shape.pooled_width() * shape.output_maps);
-    for at in 0..band.tiles / shape.pooled_width() {
-        for (panel, bias) in filter.bias.iter().enumerate() {
-            let (start, map) = ((first + at) * row, panel * LANES);
-            let output = &mut output[start..start + row];
-            let winners = part(winners, start, row);
-            let tiles = at * shape.pooled_width()..(at + 1) * shape.pooled_width();
-            pool::tiles(
-                isa,
-                (band, panel, tiles),
-                bias,
-                (map, shape.output_maps),
-                (output, winners),
-            );
-        }
-    }
+/// Some rows of tiles.
+struct Band {
+    rows: Range<usize>,
+    /// Tiles in each.
+    columns: usize,
+    /// Pooled rows that each gives; the last one of a picture may give fewer.
+    pooled: usize,
 }
 
-/// Pools the products of a band whose first row of large tiles is `first`.
-fn pool_large_band(
-    shape: &ConvShape,
-    (band, tiling): (&winograd::LargeProducts<'_>, &Tiling),
-    filter: &Filter,
-    (first, output, winners): (usize, &mut [f32], &mut [u8]),
-) {
-    let (isa, row) = (Isa::detect(), shape.pooled_width() * shape.output_maps);
-    for at in 0..band.tiles / tiling.columns {
-        for (panel, bias) in filter.bias.iter().enumerate() {
-            let start = 2 * (first + at) * row;
-            let len = (2 * row).min(output.len() - start);
-            let (output, winners) = (&mut output[start..start + len], part(winners, start, len));
-            let tiles = at * tiling.columns..(at + 1) * tiling.columns;
-            let map = (panel * LANES, shape.output_maps);
-            pool::large_tiles(isa, (band, panel, tiles), bias, (map, row), (output, winners));
+impl Band {
+    fn new(tiling: &Tiling, rows: &Range<usize>, pooled: usize) -> Self {
+        Self { rows: rows.clone(), columns: tiling.columns, pooled }
+    }
+
+    /// Calls `pool` for each row of tiles and each panel of sixteen maps, with the panel and the tiles of the row, counted in
+    /// the band, their bias, and the pooled rows that they give.
+    fn pool(
+        &self,
+        shape: &ConvShape,
+        filter: &Filter,
+        (output, winners): (&mut [f32], &mut [u8]),
+        pool: impl Fn((usize, Range<usize>), &Row, (&mut [f32], &mut [u8])),
+    ) {
+        let row = shape.pooled_width() * shape.output_maps;
+        for (at, tiles_row) in self.rows.clone().enumerate() {
+            let start = self.pooled * tiles_row * row;
+            let len = (self.pooled * row).min(output.len() - start);
+            let tiles = at * self.columns..(at + 1) * self.columns;
+            for (panel, bias) in filter.bias.iter().enumerate() {
+                let into = (&mut output[start..start + len], part(winners, start, len));
+                pool((panel, tiles.clone()), bias, into);
+            }
         }
     }
 }

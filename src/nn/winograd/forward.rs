@@ -7,12 +7,35 @@ use super::{POSITIONS, Scratch, Tiling, transform};
 use crate::nn::isa::Isa;
 use crate::nn::panel::{self, LANES, Row, Unit, grown};
 
-/// The products of some tiles: `[position][output / 16][tile]`.
+/// The products of some tiles of `P` positions: `[position][output / 16][tile]`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Products<'a> {
-    rows: &'a [Row],
+pub(crate) struct TileProducts<'a, const P: usize> {
+    pub(super) rows: &'a [Row],
     /// How many tiles there are.
-    pub(crate) tiles: usize,
+    pub(super) tiles: usize,
+}
+
+/// Of tiles of 4×4 inputs.
+pub(crate) type Products<'a> = TileProducts<'a, POSITIONS>;
+
+impl<'a, const P: usize> TileProducts<'a, P> {
+    /// Of transformed inputs, `[position][input / 16][tile]`, and weights, `[position][output / 16][input]`, for so many
+    /// `panels` of sixteen outputs.
+    pub(super) fn new(
+        inputs: &[Row],
+        (factors, panels): (&[Row], usize),
+        tiles: usize,
+        buffer: &'a mut Vec<Row>,
+    ) -> Self {
+        let rows = grown(buffer, P * panels * tiles);
+        let positions = inputs.chunks_exact(inputs.len() / P);
+        let positions = positions.zip(factors.chunks_exact(factors.len() / P));
+        let targets = rows.chunks_exact_mut(panels * tiles);
+        for (products, (inputs, factors)) in targets.zip(positions) {
+            panel::multiply(Unit::detect(), tiles, inputs, factors, products);
+        }
+        Self { rows, tiles }
+    }
 }
 
 impl Products<'_> {
@@ -34,14 +57,7 @@ pub(crate) fn products<'a>(
 ) -> Products<'a> {
     let tiles = rows.len() * tiling.columns;
     let inputs = transformed(tiling, x, rows, &mut scratch.inputs);
-    let products = grown(&mut scratch.outputs, POSITIONS * filter.panels() * tiles);
-    let positions = inputs.chunks_exact(inputs.len() / POSITIONS);
-    let positions = positions.zip(filter.factors.chunks_exact(filter.position_len()));
-    let targets = products.chunks_exact_mut(filter.panels() * tiles);
-    for (products, (inputs, factors)) in targets.zip(positions) {
-        panel::multiply(Unit::detect(), tiles, inputs, factors, products);
-    }
-    Products { rows: products, tiles }
+    Products::new(inputs, (&filter.factors, filter.panels()), tiles, &mut scratch.outputs)
 }
 
 /// Transformed inputs of some rows of tiles: `[position][input / 16][tile]`.

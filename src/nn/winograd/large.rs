@@ -6,9 +6,10 @@
 
 use std::ops::Range;
 
+use super::forward::TileProducts;
 use super::{Picture, Scratch, Tiling};
 use crate::nn::isa::{Isa, on_each_isa};
-use crate::nn::panel::{self, LANES, Row, Unit, grown, load};
+use crate::nn::panel::{LANES, Row, grown, load};
 
 /// A column or row of six.
 type Six = [Row; 6];
@@ -72,13 +73,8 @@ impl Tiling {
     }
 }
 
-/// The products of some large tiles: `[position][output / 16][tile]`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct LargeProducts<'a> {
-    rows: &'a [Row],
-    /// How many tiles there are.
-    pub(crate) tiles: usize,
-}
+/// Of tiles of 6×6 inputs.
+pub(crate) type LargeProducts<'a> = TileProducts<'a, POSITIONS>;
 
 impl LargeProducts<'_> {
     /// Aᵀ m A: the 4×4 outputs of one tile, sixteen maps of them.
@@ -127,14 +123,7 @@ pub(crate) fn large_products<'a>(
             input(Isa::detect(), tiling, panel * LANES, &lines, target);
         }
     }
-    let products = grown(&mut scratch.outputs, POSITIONS * filter.panels * tiles);
-    let positions = inputs.chunks_exact(panels * tiles);
-    let positions = positions.zip(filter.factors.chunks_exact(filter.factors.len() / POSITIONS));
-    let targets = products.chunks_exact_mut(filter.panels * tiles);
-    for (products, (inputs, factors)) in targets.zip(positions) {
-        panel::multiply(Unit::detect(), tiles, inputs, factors, products);
-    }
-    LargeProducts { rows: products, tiles }
+    LargeProducts::new(inputs, (&filter.factors, filter.panels), tiles, &mut scratch.outputs)
 }
 
 /// A transform of sixteen maps at once, lane by lane: of operations on whole rows the compiler makes registers that hold one

@@ -1,7 +1,7 @@
 /** Datasets with the counts of each class, and the choice of one of them. */
 
 import { byId, command, count, curl, el, plural, setOptions, setText, syncRows, timeNode } from "./dom.js";
-import { choose, news, shared } from "./state.js";
+import { choose, held, news, shared } from "./state.js";
 
 const STATES = ["accepted", "flagged", "rejected"];
 const rows = new Map();
@@ -45,8 +45,6 @@ function empty() {
   ];
 }
 
-const sum = (dataset, state) => dataset.classes.reduce((total, one) => total + one.counts[state], 0);
-
 function create({ id, created_at }) {
   const totals = el("span", { className: "quiet" });
   const flagged = el("a", { href: "#review", onclick: () => choose(id) });
@@ -62,10 +60,10 @@ function create({ id, created_at }) {
   const classes = new Map();
   const update = (dataset) => {
     const current = dataset.id === shared.current;
-    const held = sum(dataset, "flagged");
+    const waiting = held(dataset, "flagged");
     setText(title, dataset.name);
-    setText(totals, `${plural(sum(dataset, "accepted"), "picture")} in use`);
-    setText(flagged, held ? `${count(held)} to review` : "");
+    setText(totals, `${plural(held(dataset, "accepted"), "picture")} in use`);
+    setText(flagged, waiting ? `${count(waiting)} to review` : "");
     node.classList.toggle("current", current);
     title.setAttribute("aria-expanded", String(current));
     inside.hidden = !current;

@@ -137,3 +137,14 @@ export function say(message, { failed = false } = {}) {
   toast.classList.add("shown");
   hiding = setTimeout(() => toast.classList.remove("shown"), failed ? 9000 : 4500);
 }
+
+/** Does what a button is for; it is disabled meanwhile, and a problem is said. */
+export async function press(button, act) {
+  button.disabled = true;
+  try {
+    await act();
+  } catch (problem) {
+    say(problem.message, { failed: true });
+  }
+  button.disabled = false;
+}

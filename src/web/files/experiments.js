@@ -1,7 +1,7 @@
 /** Experiments of the chosen dataset: recipes side by side, which one a rule picks, and why. */
 
 import { all, get, post } from "./api.js";
-import { byId, capital, command, count, curl, el, plural, say, setOptions, setText, share } from "./dom.js";
+import { byId, capital, command, count, curl, el, plural, press, say, setOptions, setText, share } from "./dom.js";
 import { currentDataset, news, shared, tell } from "./state.js";
 
 /** Milliseconds after which the experiments are read anew when a run begins or ends: several do so together. */
@@ -119,17 +119,12 @@ function parts({ id, items, selection, ...experiment }, { rule, limit }) {
 function verbs(id, { runs, unfinished, succeeded }) {
   const act = (name, verb, told) => {
     const button = el("button", { type: "button", className: "small" }, name);
-    button.addEventListener("click", async () => {
-      button.disabled = true;
-      try {
-        await post(`/experiments/${id}/${verb}`);
-        say(told);
-        await load();
-      } catch (problem) {
-        say(problem.message, { failed: true });
-      }
-      button.disabled = false;
-    });
+    const run = async () => {
+      await post(`/experiments/${id}/${verb}`);
+      say(told);
+      await load();
+    };
+    button.addEventListener("click", () => press(button, run));
     return button;
   };
   const stopped = runs - unfinished - succeeded;

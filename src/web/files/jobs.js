@@ -1,7 +1,7 @@
 /** Running and recent jobs of every kind, with live progress. */
 
 import { get } from "./api.js";
-import { byId, command, count, curl, el, say, setText, syncRows, timeNode } from "./dom.js";
+import { byId, command, count, curl, el, press, say, setText, syncRows, timeNode } from "./dom.js";
 import { KINDS } from "./job-words.js";
 import { datasetName, news, refreshDatasets, shared, tell } from "./state.js";
 import { active, verbs } from "./steering.js";
@@ -194,19 +194,14 @@ function update({ node, parts }, { kind, job }) {
 }
 
 async function control({ kind, job }, verb, button) {
-  button.disabled = true;
-  try {
+  await press(button, async () => {
     const changed = await verb.run(kind, job);
     if (changed) {
       take(kind, changed);
       follow();
       show();
     }
-  } catch (problem) {
-    say(problem.message, { failed: true });
-  } finally {
-    button.disabled = false;
-  }
+  });
   // A disabled button loses the focus.
   if (document.activeElement !== document.body) return;
   const row = rows.get(job.id);

@@ -1,7 +1,7 @@
 /** Training again on what the dataset is now, and what that changed. */
 
 import { get, post } from "./api.js";
-import { byId, el, say, setText } from "./dom.js";
+import { byId, el, press, say, setText } from "./dom.js";
 
 /** The parts that a run's section gets: `node`, and `show(run)`. */
 export function retraining() {
@@ -22,17 +22,12 @@ export function retraining() {
   return { node, show };
 }
 
-async function retrain(button, run) {
-  button.disabled = true;
-  try {
+const retrain = (button, run) =>
+  press(button, async () => {
     await post(`/training-runs/${run.id}/retrain`);
     say("The same training begins on what the dataset is now; it joins the list of runs.");
     byId("run-picker").focus();
-  } catch (problem) {
-    say(problem.message, { failed: true });
-  }
-  button.disabled = false;
-}
+  });
 
 async function tell(id, write) {
   try {

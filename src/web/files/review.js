@@ -8,7 +8,7 @@ import { Grid } from "./grid.js";
 import * as history from "./history.js";
 import { mountMover } from "./mover.js";
 import { arrivals, named, suspects } from "./source.js";
-import { currentDataset, news, refreshDatasets, shared, tell } from "./state.js";
+import { currentDataset, held, news, refreshDatasets, shared, tell } from "./state.js";
 import { tile } from "./tile.js";
 
 const PAGE = 48;
@@ -143,20 +143,19 @@ async function counts() {
   const names = dataset?.classes.map(({ name }) => name) ?? [];
   setOptions(byId("review-class"), [["", "all"], ...names.map((name) => [name, name])]);
   setOptions(byId("reclass"), [["", "Move to …"], ...names.map((name) => [name, name])]);
-  const held = flagged();
-  setText(byId("review-count"), held ? count(held) : "");
+  const flagged = held(dataset, "flagged");
+  setText(byId("review-count"), flagged ? count(flagged) : "");
   settle();
   // A cleaning job may have flagged the first ones just now.
-  if (held > 0 && grid.items.length === 0 && !asked && !filtered() && !busy) load({ quiet: true });
-  if (dataset && listedChecks !== `${dataset.id} ${held}`) {
-    listedChecks = `${dataset.id} ${held}`;
+  if (flagged > 0 && grid.items.length === 0 && !asked && !filtered() && !busy) load({ quiet: true });
+  if (dataset && listedChecks !== `${dataset.id} ${flagged}`) {
+    listedChecks = `${dataset.id} ${flagged}`;
     const jobs = await all("/cleaning-jobs", { dataset_id: dataset.id }).catch(() => []);
     const checks = [...new Set(jobs.flatMap((job) => job.checks))].sort();
     setOptions(byId("review-check"), [["", "all"], ...checks.map((check) => [check, spaced(check)])]);
   }
 }
 
-const flagged = () => currentDataset()?.classes.reduce((sum, one) => sum + one.counts.flagged, 0) ?? 0;
 const filtered = () => Boolean(byId("review-class").value || byId("review-check").value);
 
 function settle() {

@@ -2,7 +2,7 @@
 
 import { all, get, post } from "./api.js";
 import { Curve } from "./curve.js";
-import { byId, command, curl, el, say, setOptions, setText, share } from "./dom.js";
+import { byId, command, curl, el, press, say, setOptions, setText, share } from "./dom.js";
 import { inWords, network } from "./recipe.js";
 import { report } from "./report.js";
 import { retraining } from "./retraining.js";
@@ -166,15 +166,9 @@ async function epochs(run) {
   figures(run);
 }
 
-async function activate() {
-  const { use } = parts;
-  use.disabled = true;
-  try {
-    await post(`/models/${use.dataset.model}/activate`);
+const activate = () =>
+  press(parts.use, async () => {
+    await post(`/models/${parts.use.dataset.model}/activate`);
     say("This model answers from now on.");
     await refreshModels();
-  } catch (problem) {
-    say(problem.message, { failed: true });
-  }
-  use.disabled = false;
-}
+  });

@@ -26,6 +26,9 @@ export const shared = {
 
 export const currentDataset = () => shared.datasets?.find((dataset) => dataset.id === shared.current) ?? null;
 
+/** How many pictures of a dataset are in a state; none of no dataset. */
+export const held = (dataset, state) => dataset?.classes.reduce((sum, one) => sum + one.counts[state], 0) ?? 0;
+
 export const datasetName = (id) => shared.datasets?.find((dataset) => dataset.id === id)?.name ?? "";
 
 /** Chooses a dataset for review and training; the address keeps it. */

@@ -4,7 +4,7 @@ import { call, post } from "./api.js";
 import { ask } from "./ask.js";
 import { count, dollars, plural, say } from "./dom.js";
 import { lookAtFlagged } from "./flagged.js";
-import { refreshDatasets, shared } from "./state.js";
+import { held, refreshDatasets, shared } from "./state.js";
 
 export const active = (job) => job.status === "queued" || job.status === "running";
 
@@ -59,8 +59,7 @@ function look(kind, job) {
   return null;
 }
 
-const inUse = (id) =>
-  shared.datasets.find((dataset) => dataset.id === id)?.classes.reduce((sum, one) => sum + one.counts.accepted, 0) ?? 0;
+const inUse = (id) => held(shared.datasets.find((dataset) => dataset.id === id), "accepted");
 
 async function undo(kind, job) {
   const { passed, flagged, unscannable } = job.counts;
