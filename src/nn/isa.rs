@@ -47,37 +47,54 @@ impl Isa {
 }
 
 /// Defines a function whose first argument is the [`Isa`] to run on; its body is compiled once for
-/// each. Bodies hold independent lanes, so every instruction set gives the same bits.
+/// each. Bodies hold independent lanes, so every instruction set gives the same bits. It may take const
+/// generics and one `where` bound.
 macro_rules! on_each_isa {
-    ($(#[$doc:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $body:block) => {
+    (
+        $(#[$doc:meta])*
+        $visibility:vis fn $name:ident $(<$(const $size:ident: usize),+>)? ($($argument:ident: $type:ty),* $(,)?)
+        $(where $bounded:ty: $bound:path)?
+        $body:block
+    ) => {
         $(#[$doc])*
-        $visibility fn $name(isa: $crate::nn::isa::Isa, $($argument: $type),*) {
+        $visibility fn $name $(<$(const $size: usize),+>)? (
+            isa: $crate::nn::isa::Isa,
+            $($argument: $type),*
+        )
+        $(where $bounded: $bound)?
+        {
             // Takes on its caller's instruction set.
             #[inline(always)]
-            fn body($($argument: $type),*) $body
+            fn body $(<$(const $size: usize),+>)? ($($argument: $type),*)
+            $(where $bounded: $bound)?
+            $body
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-            fn avx512($($argument: $type),*) {
-                body($($argument),*);
+            fn avx512 $(<$(const $size: usize),+>)? ($($argument: $type),*)
+            $(where $bounded: $bound)?
+            {
+                body $(::<$($size),+>)? ($($argument),*);
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2")]
-            fn avx2($($argument: $type),*) {
-                body($($argument),*);
+            fn avx2 $(<$(const $size: usize),+>)? ($($argument: $type),*)
+            $(where $bounded: $bound)?
+            {
+                body $(::<$($size),+>)? ($($argument),*);
             }
 
             match isa {
                 #[cfg(target_arch = "x86_64")]
                 #[expect(unsafe_code, reason = "calls a body compiled for AVX-512")]
                 // SAFETY: this variant comes from `Isa::detect`, which saw the features.
-                $crate::nn::isa::Isa::Avx512 => unsafe { avx512($($argument),*) },
+                $crate::nn::isa::Isa::Avx512 => unsafe { avx512 $(::<$($size),+>)? ($($argument),*) },
                 #[cfg(target_arch = "x86_64")]
                 #[expect(unsafe_code, reason = "calls a body compiled for AVX2")]
                 // SAFETY: this variant comes from `Isa::detect`, which saw the feature.
-                $crate::nn::isa::Isa::Avx2 => unsafe { avx2($($argument),*) },
-                $crate::nn::isa::Isa::Portable => body($($argument),*),
+                $crate::nn::isa::Isa::Avx2 => unsafe { avx2 $(::<$($size),+>)? ($($argument),*) },
+                $crate::nn::isa::Isa::Portable => body $(::<$($size),+>)? ($($argument),*),
             }
         }
     };

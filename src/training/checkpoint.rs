@@ -10,7 +10,7 @@ use crate::model::weights_file::{self, Entry, FileError, WeightsFile};
 use crate::nn::optimizer::Moments;
 
 /// Changes with every change of the arithmetic: nothing is resumed across it.
-pub(crate) const CODE_VERSION: u32 = 4;
+pub(crate) const CODE_VERSION: u32 = 5;
 
 /// What a checkpoint says besides its numbers. Data order, masks and augmentation follow from the
 /// seed and the epoch, so no generator state is needed.

@@ -18,10 +18,10 @@ pub(super) enum Method {
     /// As they are defined; `[output / 16][9 · input_maps]` rows. Few inputs would leave the products of
     /// transformed tiles mostly empty.
     Direct(Vec<Row>),
-    /// On transformed tiles: one tile gives one pooled output.
-    Winograd(winograd::Filter),
-    /// On larger ones: one tile gives four.
-    Large(winograd::LargeFilter),
+    /// On transformed tiles of 4×4 inputs: one tile gives one pooled output.
+    Small(winograd::Filter<4, 2>),
+    /// On tiles of 6×6 inputs: one tile gives four.
+    Large(winograd::Filter<6, 4>),
 }
 
 impl Filter {
@@ -38,10 +38,11 @@ impl Filter {
             let panel =
                 |at| kernel.weights.chunks_exact(maps).map(move |row| load(&row[at..], maps - at));
             Method::Direct(panels.clone().flat_map(panel).collect())
-        } else if shape.fits_large_tiles() {
-            Method::Large(winograd::LargeFilter::new(kernel.weights, shape.input_maps, maps))
+        } else if winograd::large_pays_forward(2 * shape.pooled_height(), 2 * shape.pooled_width())
+        {
+            Method::Large(winograd::Filter::new(kernel.weights, shape.input_maps, maps))
         } else {
-            Method::Winograd(winograd::Filter::new(kernel.weights, shape.input_maps, maps))
+            Method::Small(winograd::Filter::new(kernel.weights, shape.input_maps, maps))
         };
         let bias = panels.map(|at| load(&kernel.bias[at..], maps - at)).collect();
         Self { method, bias }

@@ -67,23 +67,10 @@ impl ConvShape {
         9 * self.input_maps * self.output_maps
     }
 
-    /// Tiles of one pool window each.
-    fn tiling(&self) -> Tiling {
+    /// Tiles of one pool window each, or of four.
+    fn tiling<const IN: usize, const OUT: usize>(&self) -> Tiling<IN, OUT> {
         let input = Picture { height: self.height, width: self.width, maps: self.input_maps };
-        let (rows, columns) = (self.pooled_height(), self.pooled_width());
-        Tiling { input, padding: 0, rows, columns }
-    }
-
-    /// Tiles of four pool windows each; those at the right and lower edge may have fewer.
-    fn large_tiling(&self) -> Tiling {
-        let input = Picture { height: self.height, width: self.width, maps: self.input_maps };
-        Tiling::large(input, 2 * self.pooled_height(), 2 * self.pooled_width())
-    }
-
-    /// Whether larger tiles take fewer multiplications, of which they waste some at the edges.
-    fn fits_large_tiles(&self) -> bool {
-        let (small, large) = (self.tiling(), self.large_tiling());
-        36 * large.rows * large.columns < 16 * small.rows * small.columns
+        Tiling::new(input, 0, 2 * self.pooled_height(), 2 * self.pooled_width())
     }
 
     /// Pooled rows in one band.

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::nn::isa::{Isa, on_each_isa};
 use crate::nn::panel::{LANES, Row, store};
-use crate::nn::winograd::{LargeProducts, Products};
+use crate::nn::winograd::{Products, Tile, Tiling};
 
 /// The winner of an output that `ReLU` cut off: it passes no gradient.
 pub const DEAD: u8 = 4;
@@ -24,64 +24,36 @@ pub(super) fn unpool(
 }
 
 on_each_isa! {
-    /// Pools some tiles of one panel of Winograd products into `output` and `winners`, `[tiles, maps]`, from
-    /// `map` on: a tile's four outputs are one window.
-    pub(super) fn tiles(
-        tiles: (&Products<'_>, usize, Range<usize>),
-        bias: &Row,
-        map: (usize, usize),
-        into: (&mut [f32], &mut [u8]),
-    ) {
-        let (products, panel, range) = tiles;
-        let (map, maps) = map;
-        for (at, tile) in range.enumerate() {
-            let [[a, b], [c, d]] = products.output(panel, tile);
-            let place = at * maps + map;
-            window([&a, &b, &c, &d], bias, (place, maps - map), (&mut *into.0, &mut *into.1));
-        }
-    }
-}
-
-on_each_isa! {
-    /// Pools a row of large tiles of one panel into two pooled rows of `line` numbers, or into the last one alone, from
-    /// `map` on: a tile's sixteen outputs are four windows, of which those behind a row's end are left out.
-    pub(super) fn large_tiles(
-        tiles: (&LargeProducts<'_>, usize, Range<usize>),
+    /// Pools a row of tiles of one panel of Winograd products into `output` and `winners`: OUT / 2 pooled rows of
+    /// `line` numbers, or those that are left of the picture, from `map` of `maps` on. A tile's outputs are one
+    /// window or four, of which those behind an edge are left out.
+    pub(super) fn tiles<const IN: usize, const OUT: usize>(
+        tiles: (&Products<'_, IN, OUT>, usize, Range<usize>),
         bias: &Row,
         sizes: ((usize, usize), usize),
         into: (&mut [f32], &mut [u8]),
-    ) {
-        let (products, panel, range) = tiles;
+    ) where Tiling<IN, OUT>: Tile<IN, OUT> {
+        let ((products, panel, range), (output, winners)) = (tiles, into);
         let ((map, maps), line) = sizes;
-        let mut square = [[[0.0; LANES]; 4]; 4];
+        let mut square = [[[0.0; LANES]; OUT]; OUT];
         for (at, tile) in range.enumerate() {
             products.output(panel, tile, &mut square);
-            let [a, b, c, d] = &square;
-            let place = 2 * at * maps + map;
-            let count = if 2 * at + 1 < line / maps { 2 } else { 1 };
-            windows([a, b], bias, (place, map, maps, count), (&mut *into.0, &mut *into.1));
-            if into.0.len() > line {
-                let places = (line + place, map, maps, count);
-                windows([c, d], bias, places, (&mut *into.0, &mut *into.1));
+            let place = OUT / 2 * at * maps + map;
+            let inside = (OUT / 2).min(line / maps - OUT / 2 * at);
+            for row in 0..(OUT / 2).min(output.len() / line) {
+                for column in 0..inside {
+                    let ([upper, lower], at) = ([2 * row, 2 * row + 1], 2 * column);
+                    let four = [
+                        &square[upper][at],
+                        &square[upper][at + 1],
+                        &square[lower][at],
+                        &square[lower][at + 1],
+                    ];
+                    let place = place + row * line + column * maps;
+                    window(four, bias, (place, maps - map), (&mut *output, &mut *winners));
+                }
             }
         }
-    }
-}
-
-/// Pools two rows of four sums as one or two windows, from `place` on.
-#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
-#[inline(always)]
-fn windows(
-    [upper, lower]: [&[Row; 4]; 2],
-    bias: &Row,
-    (place, map, maps, count): (usize, usize, usize, usize),
-    (output, winners): (&mut [f32], &mut [u8]),
-) {
-    let left = [&upper[0], &upper[1], &lower[0], &lower[1]];
-    window(left, bias, (place, maps - map), (&mut *output, &mut *winners));
-    if count > 1 {
-        let right = [&upper[2], &upper[3], &lower[2], &lower[3]];
-        window(right, bias, (place + maps, maps - map), (output, winners));
     }
 }
 
@@ -153,7 +125,7 @@ on_each_isa! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::winograd::{self, LargeFilter, Picture, Tiling};
+    use crate::nn::winograd::{self, Filter, Picture};
 
     fn noise(len: usize, seed: u64) -> Vec<f32> {
         let mut stream = crate::nn::rng::Stream::new(seed, crate::nn::rng::Purpose::Initial, 0, 0);
@@ -178,32 +150,41 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_instruction_set_pools_large_tiles_to_the_same_bits() {
-        // Of five pooled rows and columns the last ones take half a tile, and of twenty maps the last panel has four.
+    /// Of five pooled rows and columns the last ones take half a large tile, and of twenty maps the last panel
+    /// has four.
+    fn pools_to_the_same_bits_on_every_instruction_set<const IN: usize, const OUT: usize>()
+    where
+        Tiling<IN, OUT>: Tile<IN, OUT>,
+    {
         let picture = Picture { height: 12, width: 12, maps: 16 };
-        let tiling = Tiling::large(picture, 10, 10);
-        let filter = LargeFilter::new(&noise(9 * 16 * 20, 1), 16, 20);
+        let tiling = Tiling::<IN, OUT>::new(picture, 0, 10, 10);
+        let filter = Filter::new(&noise(9 * 16 * 20, 1), 16, 20);
         let (x, mut scratch) = (noise(12 * 12 * 16, 2), winograd::Scratch::default());
-        let products = winograd::large_products(&tiling, &filter, &x, 0..tiling.rows, &mut scratch);
+        let products = winograd::products(&tiling, &filter, &x, 0..tiling.rows, &mut scratch);
         let (line, bias) = (5 * 20, [0.5; LANES]);
         let run = |isa, wanted: bool| {
-            let (mut output, mut winners) = (vec![9.0; 5 * line], vec![9; 5 * line]);
+            let (mut output, mut winners) = (vec![-1.0; 5 * line], vec![9; 5 * line]);
             for (at, panel) in (0..tiling.rows).flat_map(|at| [(at, 0), (at, 1)]) {
-                let rows = 2 * at * line..(2 * at + 2).min(5) * line;
-                let tiles = (&products, panel, at * tiling.columns..(at + 1) * tiling.columns);
+                let rows = OUT / 2 * at * line..(OUT / 2 * (at + 1)).min(5) * line;
+                let row = (&products, panel, at * tiling.columns..(at + 1) * tiling.columns);
                 let winners = if wanted { &mut winners[rows.clone()] } else { &mut [][..] };
                 let into = (&mut output[rows], winners);
-                large_tiles(isa, tiles, &bias, ((panel * LANES, 20), line), into);
+                tiles(isa, row, &bias, ((panel * LANES, 20), line), into);
             }
             (output, winners)
         };
         let (output, winners) = run(Isa::Portable, true);
-        assert!(!output.contains(&9.0) && !winners.contains(&9), "every output is written");
+        assert!(!output.contains(&-1.0) && !winners.contains(&9), "every output is written");
         for isa in Isa::all() {
             assert!(run(isa, true) == (output.clone(), winners.clone()), "{isa:?}");
             assert!(run(isa, false).0 == output, "{isa:?}");
         }
+    }
+
+    #[test]
+    fn every_instruction_set_pools_small_and_large_tiles_to_the_same_bits() {
+        pools_to_the_same_bits_on_every_instruction_set::<4, 2>();
+        pools_to_the_same_bits_on_every_instruction_set::<6, 4>();
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::unfold::Band;
 use super::{ConvolutionShape, Scratch};
 use crate::nn::conv::grown;
 use crate::nn::gemm::{Into, Matrix, Size, multiply};
-use crate::nn::winograd;
+use crate::nn::winograd::{self, Tile, Tiling};
 
 /// Where a group's gradients go.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub fn backward(
     let group = from.input.len() / shape.input_len();
     assert_eq!(from.input.len(), group * shape.input_len(), "input length");
     assert_eq!(from.gradient.len(), group * shape.output_len(), "gradient length");
-    if let Some(bias) = into.bias {
+    if let Some(bias) = into.bias.take() {
         for pixel in from.gradient.chunks_exact(shape.output_maps) {
             for (sum, value) in bias.iter_mut().zip(pixel) {
                 *sum += value;
@@ -57,15 +57,25 @@ pub fn backward(
         Method::Patches(weights) => {
             by_patches(shape, (from, weights), into.weights, into.input, scratch);
         }
-        Method::Winograd(factors) => {
-            let (tiling, output) = shape.tiling();
-            let transposed = into.input.is_some().then_some(factors);
-            let incoming = winograd::Incoming { x: from.input, dy: from.gradient, transposed };
-            let gradients = (into.weights, into.input.unwrap_or_default());
-            let Scratch { winograd, sums, .. } = scratch;
-            winograd::backward((&tiling, &output), incoming, gradients, sums, winograd);
-        }
+        Method::Small(factors) => by_tiles(shape, (from, factors), into, scratch),
+        Method::Large(factors) => by_tiles(shape, (from, factors), into, scratch),
     }
+}
+
+fn by_tiles<const IN: usize, const OUT: usize>(
+    shape: &ConvolutionShape,
+    (from, factors): (Incoming<'_>, &winograd::Filter<IN, OUT>),
+    into: Gradients<'_>,
+    scratch: &mut Scratch,
+) where
+    Tiling<IN, OUT>: Tile<IN, OUT>,
+{
+    let (tiling, output) = shape.tiling();
+    let transposed = into.input.is_some().then_some(factors);
+    let incoming = winograd::Incoming { x: from.input, dy: from.gradient, transposed };
+    let gradients = (into.weights, into.input.unwrap_or_default());
+    let Scratch { winograd, sums, .. } = scratch;
+    winograd::backward((&tiling, &output), incoming, gradients, sums, winograd);
 }
 
 fn by_patches(

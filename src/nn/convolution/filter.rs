@@ -16,8 +16,10 @@ pub struct Filter {
 pub(super) enum Method {
     /// As matrix products over patches that are written out: the weights as they stand.
     Patches(Vec<f32>),
-    /// On transformed tiles.
-    Winograd(winograd::Filter),
+    /// On transformed tiles of 4×4 inputs.
+    Small(winograd::Filter<4, 2>),
+    /// On tiles of 6×6 inputs.
+    Large(winograd::Filter<6, 4>),
 }
 
 impl Filter {
@@ -26,13 +28,7 @@ impl Filter {
     /// # Panics
     /// When the weights do not have the length that `shape` says.
     pub fn new(shape: &ConvolutionShape, weights: &[f32], bias: Option<&[f32]>) -> Self {
-        assert_eq!(weights.len(), shape.weight_len(), "weights length");
-        let method = if shape.has_tiles() {
-            let (inputs, outputs) = (shape.input_maps, shape.output_maps);
-            Method::Winograd(winograd::Filter::new(weights, inputs, outputs))
-        } else {
-            Method::Patches(weights.to_vec())
-        };
+        let method = Method::of(shape, weights, winograd::large_pays_forward);
         Self { method, bias: bias.map(<[f32]>::to_vec) }
     }
 
@@ -41,11 +37,31 @@ impl Filter {
     /// # Panics
     /// When the weights do not have the length that `shape` says.
     pub fn backward(shape: &ConvolutionShape, weights: &[f32]) -> Self {
-        let mut filter = Self::new(shape, weights, None);
-        if let Method::Winograd(factors) = &mut filter.method {
-            *factors = factors.transposed();
+        let method = match Method::of(shape, weights, winograd::large_pays_backward) {
+            Method::Patches(weights) => Method::Patches(weights),
+            Method::Small(factors) => Method::Small(factors.transposed()),
+            Method::Large(factors) => Method::Large(factors.transposed()),
+        };
+        Self { method, bias: None }
+    }
+}
+
+impl Method {
+    /// The fastest for `shape`, where `large_pays` says which tiles are.
+    fn of(
+        shape: &ConvolutionShape,
+        weights: &[f32],
+        large_pays: impl Fn(usize, usize) -> bool,
+    ) -> Self {
+        assert_eq!(weights.len(), shape.weight_len(), "weights length");
+        let (inputs, outputs) = (shape.input_maps, shape.output_maps);
+        if !shape.has_tiles() {
+            Self::Patches(weights.to_vec())
+        } else if large_pays(shape.output_height(), shape.output_width()) {
+            Self::Large(winograd::Filter::new(weights, inputs, outputs))
+        } else {
+            Self::Small(winograd::Filter::new(weights, inputs, outputs))
         }
-        filter
     }
 }
 
@@ -53,7 +69,7 @@ impl ConvolutionShape {
     /// Whether the convolution is worked on in transformed tiles: 3×3 with stride 1. Few inputs would leave the
     /// products mostly empty, and of a small picture's tiles half would lie outside.
     fn has_tiles(&self) -> bool {
-        let large = self.output_height().min(self.output_width()) > 3;
-        self.kernel == 3 && self.stride == 1 && self.input_maps >= LANES && large
+        let roomy = self.output_height().min(self.output_width()) > 3;
+        self.kernel == 3 && self.stride == 1 && self.input_maps >= LANES && roomy
     }
 }

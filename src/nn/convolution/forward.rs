@@ -5,7 +5,7 @@ use super::unfold::Band;
 use super::{ConvolutionShape, Scratch};
 use crate::nn::conv::grown;
 use crate::nn::gemm::{Into, Matrix, Size, multiply};
-use crate::nn::winograd;
+use crate::nn::winograd::{self, Tile, Tiling};
 
 /// `y [n, output_height, output_width, output_maps]` of `x [n, height, width, input_maps]`, which
 /// are worked on together; runs on the calling thread.
@@ -24,10 +24,8 @@ pub fn forward(
     assert_eq!(y.len(), group * shape.output_len(), "output length");
     match &filter.method {
         Method::Patches(weights) => by_patches(shape, x, weights, y, scratch),
-        Method::Winograd(factors) => {
-            let (tiling, output) = shape.tiling();
-            winograd::forward((&tiling, &output), factors, x, y, &mut scratch.winograd);
-        }
+        Method::Small(factors) => by_tiles(shape, x, factors, y, scratch),
+        Method::Large(factors) => by_tiles(shape, x, factors, y, scratch),
     }
     if let Some(bias) = &filter.bias {
         for pixel in y.chunks_exact_mut(shape.output_maps) {
@@ -36,6 +34,19 @@ pub fn forward(
             }
         }
     }
+}
+
+fn by_tiles<const IN: usize, const OUT: usize>(
+    shape: &ConvolutionShape,
+    x: &[f32],
+    factors: &winograd::Filter<IN, OUT>,
+    y: &mut [f32],
+    scratch: &mut Scratch,
+) where
+    Tiling<IN, OUT>: Tile<IN, OUT>,
+{
+    let (tiling, output) = shape.tiling();
+    winograd::forward((&tiling, &output), factors, x, y, &mut scratch.winograd);
 }
 
 fn by_patches(

@@ -77,12 +77,11 @@ impl ConvolutionShape {
         (TALL / self.output_len()).clamp(1, MAX_GROUP)
     }
 
-    /// Tiles of 2×2 outputs, and the output's size.
-    fn tiling(&self) -> (Tiling, Picture) {
+    /// Transformed tiles, and the output's size.
+    fn tiling<const IN: usize, const OUT: usize>(&self) -> (Tiling<IN, OUT>, Picture) {
         let input = Picture { height: self.height, width: self.width, maps: self.input_maps };
         let (height, width) = (self.output_height(), self.output_width());
-        let (rows, columns) = (height.div_ceil(2), width.div_ceil(2));
-        let tiling = Tiling { input, padding: self.padding, rows, columns };
+        let tiling = Tiling::new(input, self.padding, height, width);
         (tiling, Picture { height, width, maps: self.output_maps })
     }
 

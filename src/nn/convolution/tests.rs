@@ -97,6 +97,43 @@ proptest! {
     }
 }
 
+/// Small and large tiles, forward and backward, with every kind of border: tiles that lie partly outside, panels
+/// that are partly empty, one picture and several.
+#[test]
+fn tiles_of_both_sizes_agree_with_the_definition() {
+    let (mut small, mut large) = (0, 0);
+    for (height, width) in [(4, 4), (5, 9), (7, 8), (10, 7), (11, 12), (13, 14)] {
+        for (input_maps, output_maps, padding, count) in
+            [(16, 1, 1, 3), (20, 33, 0, 1), (17, 16, 1, 2), (16, 20, 2, 1)]
+        {
+            let (kernel, stride) = (3, 1);
+            let shape = ConvolutionShape {
+                height,
+                width,
+                input_maps,
+                output_maps,
+                kernel,
+                stride,
+                padding,
+            };
+            if shape.output_height() < 2 {
+                continue;
+            }
+            let weights = vec![0.0; shape.weight_len()];
+            for filter in [Filter::new(&shape, &weights, None), Filter::backward(&shape, &weights)]
+            {
+                match filter.method {
+                    filter::Method::Patches(_) => {}
+                    filter::Method::Small(_) => small += 1,
+                    filter::Method::Large(_) => large += 1,
+                }
+            }
+            check(&shape, count);
+        }
+    }
+    assert!(small >= 15 && large >= 20, "{small} small, {large} large");
+}
+
 #[test]
 fn a_picture_of_several_bands_agrees_with_the_definition() {
     for stride in [1, 2] {

@@ -1,39 +1,40 @@
 //! Transformed weights, and their gradients.
 
-use super::POSITIONS;
-use super::transform::{Four, half, minus, plus};
+use super::transform::{across, in_lanes};
+use super::{Tile, Tiling};
 use crate::nn::isa::{Isa, on_each_isa};
 use crate::nn::panel::{LANES, Row, load, store};
 
 /// Transformed weights: `[position][output / 16][input]` rows of sixteen outputs, the inputs filled up to a
 /// multiple of sixteen.
 #[derive(Debug, Clone)]
-pub(crate) struct Filter {
+pub(crate) struct Filter<const IN: usize, const OUT: usize> {
     pub(super) factors: Vec<Row>,
-    pub(super) inputs: usize,
-    pub(super) outputs: usize,
+    inputs: usize,
+    outputs: usize,
 }
 
-impl Filter {
+impl<const IN: usize, const OUT: usize> Filter<IN, OUT>
+where
+    Tiling<IN, OUT>: Tile<IN, OUT>,
+{
     /// Of `weights [9, inputs, outputs]`.
     pub(crate) fn new(weights: &[f32], inputs: usize, outputs: usize) -> Self {
         let mut filter = Self::zeros(inputs, outputs);
-        let rows = filter.rows();
-        let mut panel = vec![[0.0; LANES]; POSITIONS * rows];
+        let (rows, stride) = (filter.rows(), filter.position_len());
         for at in 0..filter.panels() {
-            transform(Isa::detect(), weights, (inputs, outputs), at * LANES, &mut panel);
-            for (position, panel) in panel.chunks_exact(rows).enumerate() {
-                let start = (position * filter.panels() + at) * rows;
-                filter.factors[start..start + rows].copy_from_slice(panel);
-            }
+            let target = (&mut filter.factors[at * rows..], stride);
+            let sizes = (inputs, outputs);
+            transform::<IN, OUT>(Isa::detect(), weights, sizes, at * LANES, target);
         }
         filter
     }
+}
 
-    /// Zeros for the gradient of these weights.
+impl<const IN: usize, const OUT: usize> Filter<IN, OUT> {
     fn zeros(inputs: usize, outputs: usize) -> Self {
         let mut filter = Self { factors: Vec::new(), inputs, outputs };
-        filter.factors = vec![[0.0; LANES]; POSITIONS * filter.panels() * filter.rows()];
+        filter.factors = vec![[0.0; LANES]; IN * IN * filter.position_len()];
         filter
     }
 
@@ -73,66 +74,63 @@ impl Filter {
 }
 
 on_each_isa! {
-    /// G g Gᵀ of `weights [9, inputs, outputs]`, sixteen outputs from `map` on: `[position][inputs]`.
-    fn transform(weights: &[f32], sizes: (usize, usize), map: usize, panel: &mut [Row]) {
-        let (inputs, outputs) = sizes;
-        let rows = panel.len() / POSITIONS;
+    /// G g Gᵀ of `weights [9, inputs, outputs]`, sixteen outputs from `map` on: `[position][input]`, `stride` apart.
+    pub(super) fn transform<const IN: usize, const OUT: usize>(
+        weights: &[f32],
+        sizes: (usize, usize),
+        map: usize,
+        panel: (&mut [Row], usize),
+    ) where Tiling<IN, OUT>: Tile<IN, OUT> {
+        let ((inputs, outputs), (panel, stride)) = (sizes, panel);
+        let (mut columns, mut values) = ([[[0.0; LANES]; IN]; 3], [[0.0; LANES]; IN]);
         for input in 0..inputs {
-            let mut columns = [[[0.0; LANES]; 4]; 3];
             for (at, column) in columns.iter_mut().enumerate() {
                 let mut taps = [[0.0; LANES]; 3];
                 for (row, tap) in taps.iter_mut().enumerate() {
                     let from = ((3 * row + at) * inputs + input) * outputs + map;
                     *tap = load(&weights[from..], outputs - map);
                 }
-                *column = spread_filter(&taps);
+                in_lanes(taps.each_ref(), Tiling::<IN, OUT>::spread_filter, column);
             }
-            for row in 0..4 {
-                let values = spread_filter(&[columns[0][row], columns[1][row], columns[2][row]]);
-                for at in 0..4 {
-                    panel[(row * 4 + at) * rows + input] = values[at];
+            for row in 0..IN {
+                in_lanes(across(&columns, row), Tiling::<IN, OUT>::spread_filter, &mut values);
+                for at in 0..IN {
+                    panel[(row * IN + at) * stride + input] = values[at];
                 }
             }
         }
     }
 }
 
-/// G g: four factors of three weights.
-#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
-#[inline(always)]
-fn spread_filter(g: &[Row; 3]) -> Four {
-    let (ends, middle) = (half(&plus(&g[0], &g[2])), half(&g[1]));
-    [g[0], plus(&ends, &middle), minus(&ends, &middle), g[2]]
-}
-
-/// Gᵀ u: the gradients of three weights by those of four factors.
-#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
-#[inline(always)]
-fn gather_filter(u: &Four) -> [Row; 3] {
-    let (ends, middle) = (half(&plus(&u[1], &u[2])), half(&minus(&u[1], &u[2])));
-    [plus(&u[0], &ends), middle, plus(&ends, &u[3])]
-}
-
 on_each_isa! {
     /// Adds Gᵀ u G to `dw [9, inputs, outputs]`, sixteen outputs from `map` on; the reverse of [`transform`], of all
     /// panels.
-    pub(super) fn add_gradient(sums: &[Row], sizes: (usize, usize), map: usize, dw: &mut [f32]) {
+    pub(super) fn add_gradient<const IN: usize, const OUT: usize>(
+        sums: &[Row],
+        sizes: (usize, usize),
+        map: usize,
+        dw: &mut [f32],
+    ) where Tiling<IN, OUT>: Tile<IN, OUT> {
         let (inputs, outputs) = sizes;
-        let (position, rows) = (sums.len() / POSITIONS, inputs.next_multiple_of(LANES));
+        let (position, rows) = (sums.len() / (IN * IN), inputs.next_multiple_of(LANES));
+        let (mut columns, mut values) = ([[[0.0; LANES]; 3]; IN], [[0.0; LANES]; 3]);
         for input in 0..inputs {
-            let mut columns = [[[0.0; LANES]; 3]; 4];
-            for at in 0..4 {
-                let mut values = [[0.0; LANES]; 4];
-                for row in 0..4 {
-                    values[row] = sums[(row * 4 + at) * position + map / LANES * rows + input];
+            let sums = &sums[map / LANES * rows + input..];
+            for (at, column) in columns.iter_mut().enumerate() {
+                let mut slopes = [&sums[0]; IN];
+                for row in 0..IN {
+                    slopes[row] = &sums[(row * IN + at) * position];
                 }
-                columns[at] = gather_filter(&values);
+                in_lanes(slopes, Tiling::<IN, OUT>::gather_filter, column);
             }
             for row in 0..3 {
-                let line = [columns[0][row], columns[1][row], columns[2][row], columns[3][row]];
-                for (at, value) in gather_filter(&line).iter().enumerate() {
+                in_lanes(across(&columns, row), Tiling::<IN, OUT>::gather_filter, &mut values);
+                for at in 0..3 {
                     let slot = &mut dw[((3 * row + at) * inputs + input) * outputs + map..];
-                    let sum = plus(&load(slot, outputs - map), value);
+                    let mut sum = load(slot, outputs - map);
+                    for lane in 0..LANES {
+                        sum[lane] += values[at][lane];
+                    }
                     store(&sum, slot, outputs - map);
                 }
             }

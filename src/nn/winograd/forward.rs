@@ -3,72 +3,65 @@
 use std::ops::Range;
 
 use super::filter::Filter;
-use super::{POSITIONS, Scratch, Tiling, transform};
+use super::{Picture, Scratch, Tile, Tiling, transform};
 use crate::nn::isa::Isa;
 use crate::nn::panel::{self, LANES, Row, Unit, grown};
 
-/// The products of some tiles of `P` positions: `[position][output / 16][tile]`.
+/// The products of some tiles: `[position][output / 16][tile]`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct TileProducts<'a, const P: usize> {
-    pub(super) rows: &'a [Row],
+pub(crate) struct Products<'a, const IN: usize, const OUT: usize> {
+    rows: &'a [Row],
     /// How many tiles there are.
-    pub(super) tiles: usize,
+    tiles: usize,
 }
 
-/// Of tiles of 4×4 inputs.
-pub(crate) type Products<'a> = TileProducts<'a, POSITIONS>;
-
-impl<'a, const P: usize> TileProducts<'a, P> {
-    /// Of transformed inputs, `[position][input / 16][tile]`, and weights, `[position][output / 16][input]`, for so many
-    /// `panels` of sixteen outputs.
-    pub(super) fn new(
-        inputs: &[Row],
-        (factors, panels): (&[Row], usize),
-        tiles: usize,
-        buffer: &'a mut Vec<Row>,
-    ) -> Self {
-        let rows = grown(buffer, P * panels * tiles);
-        let positions = inputs.chunks_exact(inputs.len() / P);
-        let positions = positions.zip(factors.chunks_exact(factors.len() / P));
-        let targets = rows.chunks_exact_mut(panels * tiles);
-        for (products, (inputs, factors)) in targets.zip(positions) {
-            panel::multiply(Unit::detect(), tiles, inputs, factors, products);
-        }
-        Self { rows, tiles }
-    }
-}
-
-impl Products<'_> {
-    /// The 2×2 outputs of one tile, sixteen maps of them.
-    #[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
+impl<const IN: usize, const OUT: usize> Products<'_, IN, OUT>
+where
+    Tiling<IN, OUT>: Tile<IN, OUT>,
+{
+    /// The outputs of one tile, sixteen maps of them.
     #[inline(always)]
-    pub(crate) fn output(&self, panel: usize, tile: usize) -> [[Row; 2]; 2] {
-        transform::output(&self.rows[panel * self.tiles + tile..], self.rows.len() / POSITIONS)
+    pub(crate) fn output(&self, panel: usize, tile: usize, square: &mut [[Row; OUT]; OUT]) {
+        let products = &self.rows[panel * self.tiles + tile..];
+        transform::output::<IN, OUT>(products, self.rows.len() / (IN * IN), square);
     }
 }
 
 /// The products of some rows of tiles of `x [n, height, width, maps]`, rows counted over all pictures.
-pub(crate) fn products<'a>(
-    tiling: &Tiling,
-    filter: &Filter,
+pub(crate) fn products<'a, const IN: usize, const OUT: usize>(
+    tiling: &Tiling<IN, OUT>,
+    filter: &Filter<IN, OUT>,
     x: &[f32],
     rows: Range<usize>,
     scratch: &'a mut Scratch,
-) -> Products<'a> {
+) -> Products<'a, IN, OUT>
+where
+    Tiling<IN, OUT>: Tile<IN, OUT>,
+{
     let tiles = rows.len() * tiling.columns;
     let inputs = transformed(tiling, x, rows, &mut scratch.inputs);
-    Products::new(inputs, (&filter.factors, filter.panels()), tiles, &mut scratch.outputs)
+    let rows = grown(&mut scratch.outputs, IN * IN * filter.panels() * tiles);
+    let positions = inputs.chunks_exact(inputs.len() / (IN * IN));
+    let positions = positions.zip(filter.factors.chunks_exact(filter.position_len()));
+    let targets = rows.chunks_exact_mut(filter.panels() * tiles);
+    for (products, (inputs, factors)) in targets.zip(positions) {
+        panel::multiply(Unit::detect(), tiles, inputs, factors, products);
+    }
+    Products { rows, tiles }
 }
 
 /// Transformed inputs of some rows of tiles: `[position][input / 16][tile]`.
-pub(super) fn transformed<'a>(
-    tiling: &Tiling,
+pub(super) fn transformed<'a, const IN: usize, const OUT: usize>(
+    tiling: &Tiling<IN, OUT>,
     x: &[f32],
     rows: Range<usize>,
     buffer: &'a mut Vec<Row>,
-) -> &'a mut [Row] {
+) -> &'a mut [Row]
+where
+    Tiling<IN, OUT>: Tile<IN, OUT>,
+{
     let (panels, tiles) = (tiling.input.maps.div_ceil(LANES), rows.len() * tiling.columns);
-    let inputs = grown(buffer, POSITIONS * panels * tiles);
+    let inputs = grown(buffer, IN * IN * panels * tiles);
     for (at, row) in rows.enumerate() {
         let lines = tiling.lines(&x[row / tiling.rows * tiling.input.len()..], row % tiling.rows);
         for panel in 0..panels {
@@ -80,40 +73,34 @@ pub(super) fn transformed<'a>(
     inputs
 }
 
-impl Tiling {
-    /// The input rows that a row of tiles reads; those outside the picture are empty.
-    fn lines<'a>(&self, picture: &'a [f32], row: usize) -> [&'a [f32]; 4] {
-        let len = self.input.row_len();
-        let mut lines = [&[][..]; 4];
-        for (at, slot) in lines.iter_mut().enumerate() {
-            let line = (2 * row + at).checked_sub(self.padding);
-            if let Some(line) = line.filter(|line| *line < self.input.height) {
-                *slot = &picture[line * len..][..len];
-            }
-        }
-        lines
-    }
-}
-
 /// `y [n, height, width, maps]` of `x`, without bias; `output` has the sizes of one picture of `y`.
-pub(crate) fn forward(
-    (tiling, output): (&Tiling, &super::Picture),
-    filter: &Filter,
+pub(crate) fn forward<const IN: usize, const OUT: usize>(
+    (tiling, output): (&Tiling<IN, OUT>, &Picture),
+    filter: &Filter<IN, OUT>,
     x: &[f32],
     y: &mut [f32],
     scratch: &mut Scratch,
-) {
-    let (isa, line) = (Isa::detect(), output.row_len());
+) where
+    Tiling<IN, OUT>: Tile<IN, OUT>,
+{
     for rows in tiling.bands(x.len() / tiling.input.len(), output.maps) {
         let band = products(tiling, filter, x, rows.clone(), scratch);
         for (at, row) in rows.enumerate() {
-            let (picture, first) = (row / tiling.rows, 2 * (row % tiling.rows));
-            let start = picture * output.len() + first * line;
-            let pair = &mut y[start..start + line * (output.height - first).min(2)];
+            let lines = &mut y[tiling.outputs_of(row, output)];
             for panel in 0..filter.panels() {
                 let tiles = at * tiling.columns..(at + 1) * tiling.columns;
-                transform::store(isa, (&band, panel, tiles), output, panel * LANES, pair);
+                let tiles = (&band, panel, tiles);
+                transform::store(Isa::detect(), tiles, output, panel * LANES, lines);
             }
         }
+    }
+}
+
+impl<const IN: usize, const OUT: usize> Tiling<IN, OUT> {
+    /// Where the outputs of a row of tiles, counted over all pictures, stand: OUT rows, or those that are left.
+    pub(super) fn outputs_of(&self, row: usize, output: &Picture) -> Range<usize> {
+        let (picture, first) = (row / self.rows, OUT * (row % self.rows));
+        let start = picture * output.len() + first * output.row_len();
+        start..start + OUT.min(output.height - first) * output.row_len()
     }
 }

@@ -2,233 +2,241 @@
 
 use std::ops::Range;
 
-use super::{Picture, Products, Tiling};
+use super::{Picture, Products, Tile, Tiling};
 use crate::nn::isa::on_each_isa;
 use crate::nn::panel::{LANES, Row, load, store as put};
 
-/// A column or row of four.
-pub(super) type Four = [Row; 4];
-
-#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
+/// A transform of sixteen maps at once, lane by lane: of operations on whole rows the compiler makes registers that
+/// hold one lane of several rows, and shuffles.
 #[inline(always)]
-pub(super) fn plus(a: &Row, b: &Row) -> Row {
-    let mut sum = *a;
+pub(super) fn in_lanes<const FROM: usize, const TO: usize>(
+    from: [&Row; FROM],
+    transform: impl Fn([f32; FROM]) -> [f32; TO],
+    to: &mut [Row; TO],
+) {
     for lane in 0..LANES {
-        sum[lane] += b[lane];
+        let mut numbers = [0.0; FROM];
+        for at in 0..FROM {
+            numbers[at] = from[at][lane];
+        }
+        let numbers = transform(numbers);
+        for at in 0..TO {
+            to[at][lane] = numbers[at];
+        }
     }
-    sum
 }
 
-#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
+/// The rows of some columns at one place.
 #[inline(always)]
-pub(super) fn minus(a: &Row, b: &Row) -> Row {
-    let mut difference = *a;
-    for lane in 0..LANES {
-        difference[lane] -= b[lane];
+pub(super) fn across<const LINES: usize, const COLUMNS: usize>(
+    columns: &[[Row; LINES]; COLUMNS],
+    line: usize,
+) -> [&Row; COLUMNS] {
+    let mut rows = [&columns[0][line]; COLUMNS];
+    for at in 1..COLUMNS {
+        rows[at] = &columns[at][line];
     }
-    difference
-}
-
-#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
-#[inline(always)]
-pub(super) fn half(a: &Row) -> Row {
-    let mut half = *a;
-    for lane in &mut half {
-        *lane *= 0.5;
-    }
-    half
-}
-
-/// Bᵀ d: what a product reads of four inputs.
-#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
-#[inline(always)]
-fn spread_input(d: &Four) -> Four {
-    [minus(&d[0], &d[2]), plus(&d[1], &d[2]), minus(&d[2], &d[1]), minus(&d[1], &d[3])]
-}
-
-/// Aᵀ m: two outputs of four products.
-#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
-#[inline(always)]
-fn gather_output(m: &Four) -> [Row; 2] {
-    [plus(&plus(&m[0], &m[1]), &m[2]), minus(&minus(&m[1], &m[2]), &m[3])]
+    rows
 }
 
 on_each_isa! {
-    /// Bᵀ d B of a row of tiles, sixteen maps from `map` on: `lines` are its four input rows, empty outside the
-    /// picture; `panel` is `[position][tile]`, `stride` apart.
-    pub(super) fn input(
-        tiling: &Tiling,
+    /// Bᵀ d B of a row of tiles, sixteen maps from `map` on: `lines` are its input rows, empty outside the picture;
+    /// `panel` is `[position][tile]`, `stride` apart.
+    pub(super) fn input<const IN: usize, const OUT: usize>(
+        tiling: &Tiling<IN, OUT>,
         map: usize,
-        lines: &[&[f32]; 4],
+        lines: &[&[f32]; IN],
         panel: (&mut [Row], usize),
-    ) {
+    ) where Tiling<IN, OUT>: Tile<IN, OUT> {
         let (panel, stride) = panel;
-        let mut window = [column(tiling, map, lines, 0), column(tiling, map, lines, 1)];
+        let (mut columns, mut values) = ([[[0.0; LANES]; IN]; IN], [[0.0; LANES]; IN]);
+        column(tiling, map, lines, 0, &mut columns[OUT]);
+        column(tiling, map, lines, 1, &mut columns[OUT + 1]);
         for tile in 0..tiling.columns {
-            let next = [column(tiling, map, lines, 2 * tile + 2), column(tiling, map, lines, 2 * tile + 3)];
-            for row in 0..4 {
-                let line = [window[0][row], window[1][row], next[0][row], next[1][row]];
-                let values = spread_input(&line);
-                for at in 0..4 {
-                    panel[(row * 4 + at) * stride + tile] = values[at];
+            (columns[0], columns[1]) = (columns[OUT], columns[OUT + 1]);
+            for (at, next) in columns.iter_mut().enumerate().skip(2) {
+                column(tiling, map, lines, OUT * tile + at, next);
+            }
+            for row in 0..IN {
+                in_lanes(across(&columns, row), Tiling::<IN, OUT>::spread_input, &mut values);
+                for at in 0..IN {
+                    panel[(row * IN + at) * stride + tile] = values[at];
                 }
             }
-            window = next;
         }
     }
 }
 
 /// Bᵀ d of a column, counted from the left border of the zeros.
-#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
-fn column(tiling: &Tiling, map: usize, lines: &[&[f32]; 4], at: usize) -> Four {
-    let mut pixels = [[0.0; LANES]; 4];
+fn column<const IN: usize, const OUT: usize>(
+    tiling: &Tiling<IN, OUT>,
+    map: usize,
+    lines: &[&[f32]; IN],
+    at: usize,
+    to: &mut [Row; IN],
+) where
+    Tiling<IN, OUT>: Tile<IN, OUT>,
+{
+    let mut pixels = [[0.0; LANES]; IN];
     let Picture { width, maps, .. } = tiling.input;
     if at >= tiling.padding && at < tiling.padding + width {
         let from = (at - tiling.padding) * maps + map;
-        for line in 0..4 {
+        for line in 0..IN {
             if !lines[line].is_empty() {
                 pixels[line] = load(&lines[line][from..], maps - map);
             }
         }
     }
-    spread_input(&pixels)
+    in_lanes(pixels.each_ref(), Tiling::<IN, OUT>::spread_input, to);
 }
 
-/// Aᵀ m A: the 2×2 outputs of one tile, whose products stand `stride` apart.
-#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
+/// Aᵀ m A: the outputs of one tile, whose products stand `stride` apart.
 #[inline(always)]
-pub(super) fn output(products: &[Row], stride: usize) -> [[Row; 2]; 2] {
-    let mut columns = [[[0.0; LANES]; 4]; 2];
-    for at in 0..4 {
-        let mut column = [[0.0; LANES]; 4];
-        for row in 0..4 {
-            column[row] = products[(row * 4 + at) * stride];
-        }
-        let [top, bottom] = gather_output(&column);
-        columns[0][at] = top;
-        columns[1][at] = bottom;
+pub(super) fn output<const IN: usize, const OUT: usize>(
+    products: &[Row],
+    stride: usize,
+    square: &mut [[Row; OUT]; OUT],
+) where
+    Tiling<IN, OUT>: Tile<IN, OUT>,
+{
+    let mut positions = [[&products[0]; IN]; IN];
+    for at in 0..IN * IN {
+        positions[at % IN][at / IN] = &products[at * stride];
     }
-    [gather_output(&columns[0]), gather_output(&columns[1])]
-}
-
-on_each_isa! {
-    /// Writes the outputs of a row of tiles, sixteen maps from `map` on, to a pair of rows of `[width, maps]`, or
-    /// to the last row alone.
-    pub(super) fn store(
-        tiles: (&Products<'_>, usize, Range<usize>),
-        output: &Picture,
-        map: usize,
-        pair: &mut [f32],
-    ) {
-        let (products, panel, range) = tiles;
-        let (line, count) = (output.width * output.maps, output.maps - map);
-        for (at, tile) in range.enumerate() {
-            let [top, bottom] = products.output(panel, tile);
-            for column in 0..2.min(output.width - 2 * at) {
-                let place = (2 * at + column) * output.maps + map;
-                put(&top[column], &mut pair[place..], count);
-                if pair.len() > line {
-                    put(&bottom[column], &mut pair[line + place..], count);
-                }
+    for lane in 0..LANES {
+        let mut columns = [[0.0; OUT]; IN];
+        for at in 0..IN {
+            let mut column = [0.0; IN];
+            for row in 0..IN {
+                column[row] = positions[at][row][lane];
+            }
+            columns[at] = Tiling::<IN, OUT>::gather_output(column);
+        }
+        for row in 0..OUT {
+            let mut line = [0.0; IN];
+            for at in 0..IN {
+                line[at] = columns[at][row];
+            }
+            let line = Tiling::<IN, OUT>::gather_output(line);
+            for column in 0..OUT {
+                square[row][column][lane] = line[column];
             }
         }
     }
 }
 
-/// A y: what the gradients of two outputs give four products.
-#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
-#[inline(always)]
-fn spread_output(y: &[Row; 2]) -> Four {
-    let none = [0.0; LANES];
-    [y[0], plus(&y[0], &y[1]), minus(&y[0], &y[1]), minus(&none, &y[1])]
+on_each_isa! {
+    /// Writes the outputs of a row of tiles, sixteen maps from `map` on, to rows of `[width, maps]`: OUT of them, or
+    /// those that are left of the picture.
+    pub(super) fn store<const IN: usize, const OUT: usize>(
+        tiles: (&Products<'_, IN, OUT>, usize, Range<usize>),
+        output: &Picture,
+        map: usize,
+        lines: &mut [f32],
+    ) where Tiling<IN, OUT>: Tile<IN, OUT> {
+        let (products, panel, range) = tiles;
+        let mut square = [[[0.0; LANES]; OUT]; OUT];
+        for (at, tile) in range.enumerate() {
+            products.output(panel, tile, &mut square);
+            for (line, row) in lines.chunks_exact_mut(output.row_len()).zip(&square) {
+                let inside = OUT.min(output.width - OUT * at);
+                for (column, values) in row.iter().enumerate().take(inside) {
+                    let place = (OUT * at + column) * output.maps + map;
+                    put(values, &mut line[place..], output.maps - map);
+                }
+            }
+        }
+    }
 }
 
 on_each_isa! {
     /// A dy Aᵀ of a row of tiles, as [`input`] writes it; the reverse of [`store`].
-    pub(super) fn gradient(
-        sizes: (usize, &Picture),
+    pub(super) fn gradient<const IN: usize, const OUT: usize>(
+        tiling: &Tiling<IN, OUT>,
+        output: &Picture,
         map: usize,
-        pair: &[f32],
+        lines: &[f32],
         panel: (&mut [Row], usize),
-    ) {
-        let ((columns, output), (panel, stride)) = (sizes, panel);
-        let (line, count) = (output.width * output.maps, output.maps - map);
-        for tile in 0..columns {
-            let mut square = [[[0.0; LANES]; 2]; 2];
-            let inside = 2.min(output.width - 2 * tile);
-            for (column, values) in square.iter_mut().enumerate().take(inside) {
-                let place = (2 * tile + column) * output.maps + map;
-                values[0] = load(&pair[place..], count);
-                if pair.len() > line {
-                    values[1] = load(&pair[line + place..], count);
+    ) where Tiling<IN, OUT>: Tile<IN, OUT> {
+        let (panel, stride) = panel;
+        let (mut columns, mut values) = ([[[0.0; LANES]; IN]; OUT], [[0.0; LANES]; IN]);
+        for tile in 0..tiling.columns {
+            for (at, column) in columns.iter_mut().enumerate() {
+                let mut pixels = [[0.0; LANES]; OUT];
+                if OUT * tile + at < output.width {
+                    let place = (OUT * tile + at) * output.maps + map;
+                    let lines = lines.chunks_exact(output.row_len());
+                    for (pixel, line) in pixels.iter_mut().zip(lines) {
+                        *pixel = load(&line[place..], output.maps - map);
+                    }
                 }
+                in_lanes(pixels.each_ref(), Tiling::<IN, OUT>::spread_output, column);
             }
-            let columns = [spread_output(&square[0]), spread_output(&square[1])];
-            for row in 0..4 {
-                let values = spread_output(&[columns[0][row], columns[1][row]]);
-                for at in 0..4 {
-                    panel[(row * 4 + at) * stride + tile] = values[at];
+            for row in 0..IN {
+                in_lanes(across(&columns, row), Tiling::<IN, OUT>::spread_output, &mut values);
+                for at in 0..IN {
+                    panel[(row * IN + at) * stride + tile] = values[at];
                 }
             }
         }
     }
 }
 
-/// B v: what the gradients of four transformed inputs give the inputs.
-#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
-#[inline(always)]
-fn gather_input(v: &Four) -> Four {
-    let none = [0.0; LANES];
-    let (middle, outer) = (minus(&v[1], &v[2]), plus(&v[1], &v[2]));
-    [v[0], plus(&middle, &v[3]), minus(&outer, &v[0]), minus(&none, &v[3])]
-}
-
 on_each_isa! {
     /// Adds B v Bᵀ of a row of tiles to the gradient `dx` of a picture; the reverse of [`input`].
-    pub(super) fn scatter(
-        tiling: &Tiling,
+    pub(super) fn scatter<const IN: usize, const OUT: usize>(
+        tiling: &Tiling<IN, OUT>,
         place: (usize, usize),
         panel: (&[Row], usize),
         dx: &mut [f32],
-    ) {
+    ) where Tiling<IN, OUT>: Tile<IN, OUT> {
         let ((row, map), (panel, stride)) = (place, panel);
+        let (mut rows, mut column) = ([[[0.0; LANES]; IN]; IN], [[0.0; LANES]; IN]);
         // Columns that the next tile adds to as well.
-        let mut kept = [[[0.0; LANES]; 4]; 2];
+        let mut kept = [[[0.0; LANES]; IN]; 2];
         for tile in 0..tiling.columns {
-            let mut rows = [[[0.0; LANES]; 4]; 4];
-            for line in 0..4 {
-                let mut values = [[0.0; LANES]; 4];
-                for at in 0..4 {
-                    values[at] = panel[(line * 4 + at) * stride + tile];
+            for (line, values) in rows.iter_mut().enumerate() {
+                let mut slopes = [&panel[0]; IN];
+                for at in 0..IN {
+                    slopes[at] = &panel[(line * IN + at) * stride + tile];
                 }
-                rows[line] = gather_input(&values);
+                in_lanes(slopes, Tiling::<IN, OUT>::gather_input, values);
             }
-            let mut columns = [[[0.0; LANES]; 4]; 4];
-            for at in 0..4 {
-                columns[at] = gather_input(&[rows[0][at], rows[1][at], rows[2][at], rows[3][at]]);
-            }
-            for at in 0..2 {
-                for line in 0..4 {
-                    columns[at][line] = plus(&columns[at][line], &kept[at][line]);
+            for at in 0..IN {
+                in_lanes(across(&rows, at), Tiling::<IN, OUT>::gather_input, &mut column);
+                if at < 2 {
+                    add(&mut column, &kept[at]);
                 }
-                add_column(tiling, (row, 2 * tile + at, map), &columns[at], dx);
+                if at < OUT {
+                    add_column(tiling, (row, OUT * tile + at, map), &column, dx);
+                } else {
+                    kept[at - OUT] = column;
+                }
             }
-            kept = [columns[2], columns[3]];
         }
         for (at, column) in kept.iter().enumerate() {
-            add_column(tiling, (row, 2 * tiling.columns + at, map), column, dx);
+            add_column(tiling, (row, OUT * tiling.columns + at, map), column, dx);
+        }
+    }
+}
+
+/// `sums += column`.
+#[inline(always)]
+fn add<const LINES: usize>(sums: &mut [Row; LINES], column: &[Row; LINES]) {
+    for line in 0..LINES {
+        for lane in 0..LANES {
+            sums[line][lane] += column[line][lane];
         }
     }
 }
 
 /// Adds a column of a row of tiles to the pixels under it, where they are inside the picture.
-#[expect(clippy::inline_always, reason = "takes on its caller's instruction set")]
 #[inline(always)]
-fn add_column(
-    tiling: &Tiling,
+fn add_column<const IN: usize, const OUT: usize>(
+    tiling: &Tiling<IN, OUT>,
     (row, column, map): (usize, usize, usize),
-    values: &Four,
+    values: &[Row; IN],
     dx: &mut [f32],
 ) {
     let Picture { height, width, maps } = tiling.input;
@@ -236,12 +244,13 @@ fn add_column(
         return;
     }
     for (line, value) in values.iter().enumerate() {
-        let line = 2 * row + line;
+        let line = OUT * row + line;
         if line >= tiling.padding && line < tiling.padding + height {
             let pixel = (line - tiling.padding) * width + column - tiling.padding;
             let slot = &mut dx[pixel * maps + map..];
-            let sum = plus(&load(slot, maps - map), value);
-            put(&sum, slot, maps - map);
+            let mut sum = [load(slot, maps - map)];
+            add(&mut sum, &[*value]);
+            put(&sum[0], slot, maps - map);
         }
     }
 }
