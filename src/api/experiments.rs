@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -11,12 +11,14 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::binary::Binary;
 use super::extract::{NoBody, Path, Query};
+use super::jobs;
 use super::page::{Page, behind, default_limit};
 use super::pictures::{Picture, Plot};
 use super::problem::{Failures, Problem};
 use super::training_runs;
 use crate::app::App;
 use crate::db::{DatasetId, ExperimentId, Order, SnapshotId};
+use crate::queue::JobStatus;
 use crate::training::comparison::{Rule, RuleName, Selection};
 use crate::training::experiment::{self, Experiment, ExperimentFilter};
 use crate::training::plot::{self, Curve};
@@ -28,6 +30,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(list))
         .routes(routes!(get))
         .routes(routes!(picture))
+        .routes(routes!(watch))
         .routes(routes!(cancel))
         .routes(routes!(retry))
 }
@@ -194,6 +197,37 @@ async fn picture(
         Plot { svg: plot::curves_svg(&experiment.name, &curves), csv: plot::curves_csv(&curves) }
     };
     picture.answer(plot).await
+}
+
+impl jobs::Job for Experiment {
+    fn status(&self) -> JobStatus {
+        match (self.unfinished, self.runs - self.succeeded) {
+            (0, 0) => JobStatus::Succeeded,
+            (0, _) => JobStatus::Failed,
+            _ => JobStatus::Running,
+        }
+    }
+}
+
+/// The experiment each time it changes, until all its runs have ended.
+#[utoipa::path(
+    get, path = "/experiments/{id}/events", tag = "experiments", operation_id = "watch_experiment",
+    params(("id" = ExperimentId, Path, description = "The experiment")),
+    responses(
+        (status = 200, description = "Server-sent events `job`", body = String,
+         content_type = "text/event-stream"),
+        Failures,
+    )
+)]
+async fn watch(
+    State(app): State<Arc<App>>,
+    Path(id): Path<ExperimentId>,
+) -> Result<impl IntoResponse, Problem> {
+    jobs::watch(move || {
+        let app = Arc::clone(&app);
+        async move { load(&app, id).await }
+    })
+    .await
 }
 
 /// Cancel what waits or trains; what has finished stays.

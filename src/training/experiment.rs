@@ -10,7 +10,7 @@ use super::comparison::{Contender, Rule, Sample, Selection, baseline, select};
 use super::prediction::{Prediction, split};
 use super::{RunFilter, TrainingRun, run, stopping};
 use crate::db::{DatasetId, ExperimentId, Named as _, Order, SnapshotId, TrainingRunId};
-use crate::queue::JobStatus;
+use crate::queue::{JobStatus, Progress};
 
 /// A grid of recipes and seeds on one snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -29,8 +29,39 @@ pub struct Experiment {
     pub unfinished: i64,
     /// Those that have succeeded.
     pub succeeded: i64,
+    /// Training pictures seen, over all epochs of all runs.
+    pub progress: Progress,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
+}
+
+struct Row {
+    id: ExperimentId,
+    snapshot_id: SnapshotId,
+    dataset_id: DatasetId,
+    name: String,
+    runs: i64,
+    unfinished: i64,
+    succeeded: i64,
+    done: i64,
+    total: i64,
+    created_at: DateTime<Utc>,
+}
+
+impl From<Row> for Experiment {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            snapshot_id: row.snapshot_id,
+            dataset_id: row.dataset_id,
+            name: row.name,
+            runs: row.runs,
+            unfinished: row.unfinished,
+            succeeded: row.succeeded,
+            progress: Progress { done: row.done, total: row.total },
+            created_at: row.created_at,
+        }
+    }
 }
 
 /// Which experiments to list.
@@ -70,8 +101,8 @@ pub async fn list(
     filter: &ExperimentFilter,
     limit: i64,
 ) -> sqlx::Result<Vec<Experiment>> {
-    query_as!(
-        Experiment,
+    let rows = query_as!(
+        Row,
         r#"with chosen as not materialized (
                select e.id from experiments e join snapshots s on s.id = e.snapshot_id
                where ($1::uuid is null or s.dataset_id = $1)
@@ -85,7 +116,9 @@ pub async fn list(
            select e.id as "id: ExperimentId", e.snapshot_id as "snapshot_id: SnapshotId",
                s.dataset_id as "dataset_id: DatasetId", e.name, count(r.id) as "runs!",
                count(r.id) filter (where r.status in ('queued', 'running')) as "unfinished!",
-               count(r.id) filter (where r.status = 'succeeded') as "succeeded!", e.created_at
+               count(r.id) filter (where r.status = 'succeeded') as "succeeded!",
+               coalesce(sum(r.done), 0)::bigint as "done!",
+               coalesce(sum(r.total), 0)::bigint as "total!", e.created_at
            from page join experiments e using (id) join snapshots s on s.id = e.snapshot_id
            left join training_runs r on r.experiment_id = e.id
            group by place, e.id, s.dataset_id order by place"#,
@@ -97,7 +130,8 @@ pub async fn list(
         filter.sort.name(),
     )
     .fetch_all(executor)
-    .await
+    .await?;
+    Ok(rows.into_iter().map(Experiment::from).collect())
 }
 
 /// The experiment, if there is one.

@@ -34,10 +34,20 @@ async fn a_grid_is_trained_and_a_rule_picks_a_recipe_and_says_why() {
     let early = service.get(&format!("{path}/pictures/comparison.svg")).await;
     assert_eq!((early.0, &early.1["code"]), (409, &json!("experiment_not_finished")));
 
-    let worker = service.work();
-    let done = async || service.get(&path).await.1["succeeded"] == 4;
-    eventually("four runs", PATIENCE, done).await;
-    worker.stop().await;
+    let watched = service.events(&path, PATIENCE);
+    let worked = async {
+        let worker = service.work();
+        let done = async || service.get(&path).await.1["succeeded"] == 4;
+        eventually("four runs", PATIENCE, done).await;
+        worker.stop().await;
+    };
+    let (shown, ()) = tokio::join!(watched, worked);
+    let seen = |shown: &Value| shown["progress"]["done"].as_i64().unwrap();
+    assert!(shown.windows(2).all(|pair| seen(&pair[0]) <= seen(&pair[1])), "{shown:?}");
+    let last = shown.last().unwrap();
+    assert_eq!((&last["succeeded"], &last["unfinished"]), (&json!(4), &json!(0)));
+    assert!(seen(last) > 0 && last["progress"]["total"] == last["progress"]["done"], "{last}");
+    assert_eq!(last["progress"]["total"], begun["progress"]["total"]);
     let (_, experiment) = service.get(&path).await;
     let names: Vec<&str> = experiment["items"]
         .as_array()

@@ -110,26 +110,11 @@ async fn what_is_no_archive_fails_with_its_reason() {
     assert_eq!((&job["status"], &job["error"]["code"]), (&json!("failed"), &json!("bad_archive")));
 }
 
-/// The jobs that the events of one connection showed, to the end of the stream.
-async fn events(service: &Service, path: &str) -> Vec<Value> {
-    let response = reqwest::get(service.url(&format!("{path}/events"))).await.unwrap();
-    assert_eq!(response.headers()["content-type"], "text/event-stream");
-    let text = tokio::time::timeout(PATIENCE, response.text()).await.unwrap().unwrap();
-    assert!(text.lines().all(|line| {
-        line.is_empty()
-            || line.starts_with(':')
-            || line == "event: job"
-            || line.starts_with("data: ")
-    }));
-    let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
-    data.map(|job| serde_json::from_str(job).unwrap()).collect()
-}
-
 #[tokio::test]
 async fn events_show_a_job_to_its_end_and_a_late_watcher_its_last_state() {
     let service = service(&[]).await;
     let (_, path) = importing(&service, zipped()).await;
-    let watched = events(&service, &path);
+    let watched = service.events(&path, PATIENCE);
     let worked = async {
         let worker = service.work();
         service.ended(&path, PATIENCE).await;
@@ -141,7 +126,11 @@ async fn events_show_a_job_to_its_end_and_a_late_watcher_its_last_state() {
     let (_, job) = service.get(&path).await;
     assert_eq!(shown.last(), Some(&job));
     assert_eq!(job["status"], "succeeded", "{job}");
-    assert_eq!(events(&service, &path).await, [job], "who connects again sees how it ended");
+    assert_eq!(
+        service.events(&path, PATIENCE).await,
+        [job],
+        "who connects again sees how it ended"
+    );
     let missing = "/import-jobs/00000000-0000-7000-8000-000000000000/events";
     assert_eq!(service.get(missing).await.0, 404);
 }

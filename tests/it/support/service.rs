@@ -160,6 +160,22 @@ impl Service {
         }
     }
 
+    /// What the events of one connection showed of the job at `path`, to the end of the stream.
+    pub(crate) async fn events(&self, path: &str, limit: Duration) -> Vec<Value> {
+        let response = reqwest::get(self.url(&format!("{path}/events"))).await.unwrap();
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let text = tokio::time::timeout(limit, response.text()).await.unwrap().unwrap();
+        let known = |line: &str| {
+            line.is_empty()
+                || line.starts_with(':')
+                || line == "event: job"
+                || line.starts_with("data: ")
+        };
+        assert!(text.lines().all(known), "{text}");
+        let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        data.map(|job| serde_json::from_str(job).unwrap()).collect()
+    }
+
     /// Paths of all stored blobs, half-written files included.
     pub(crate) fn files(&self, under: &str) -> Vec<String> {
         let mut files = Vec::new();
