@@ -3,7 +3,7 @@
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::{PgConnection, PgExecutor, query_as, query_scalar};
+use sqlx::{PgConnection, PgExecutor, query, query_scalar};
 use utoipa::ToSchema;
 
 use super::comparison::{Contender, Rule, Sample, Selection, baseline, select};
@@ -33,35 +33,6 @@ pub struct Experiment {
     pub progress: Progress,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
-}
-
-struct Row {
-    id: ExperimentId,
-    snapshot_id: SnapshotId,
-    dataset_id: DatasetId,
-    name: String,
-    runs: i64,
-    unfinished: i64,
-    succeeded: i64,
-    done: i64,
-    total: i64,
-    created_at: DateTime<Utc>,
-}
-
-impl From<Row> for Experiment {
-    fn from(row: Row) -> Self {
-        Self {
-            id: row.id,
-            snapshot_id: row.snapshot_id,
-            dataset_id: row.dataset_id,
-            name: row.name,
-            runs: row.runs,
-            unfinished: row.unfinished,
-            succeeded: row.succeeded,
-            progress: Progress { done: row.done, total: row.total },
-            created_at: row.created_at,
-        }
-    }
 }
 
 /// Which experiments to list.
@@ -101,8 +72,7 @@ pub async fn list(
     filter: &ExperimentFilter,
     limit: i64,
 ) -> sqlx::Result<Vec<Experiment>> {
-    let rows = query_as!(
-        Row,
+    let rows = query!(
         r#"with chosen as not materialized (
                select e.id from experiments e join snapshots s on s.id = e.snapshot_id
                where ($1::uuid is null or s.dataset_id = $1)
@@ -131,7 +101,18 @@ pub async fn list(
     )
     .fetch_all(executor)
     .await?;
-    Ok(rows.into_iter().map(Experiment::from).collect())
+    let experiments = rows.into_iter().map(|row| Experiment {
+        id: row.id,
+        snapshot_id: row.snapshot_id,
+        dataset_id: row.dataset_id,
+        name: row.name,
+        runs: row.runs,
+        unfinished: row.unfinished,
+        succeeded: row.succeeded,
+        progress: Progress { done: row.done, total: row.total },
+        created_at: row.created_at,
+    });
+    Ok(experiments.collect())
 }
 
 /// The experiment, if there is one.

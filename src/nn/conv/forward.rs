@@ -42,19 +42,17 @@ pub fn forward(
             }
         }
         Method::Small(factors) => {
-            let tiling = shape.tiling();
-            by_tiles((shape, &tiling), input, (factors, &filter.bias), (output, winners), scratch);
+            by_tiles(shape, input, (factors, &filter.bias), (output, winners), scratch);
         }
         Method::Large(factors) => {
-            let tiling = shape.tiling();
-            by_tiles((shape, &tiling), input, (factors, &filter.bias), (output, winners), scratch);
+            by_tiles(shape, input, (factors, &filter.bias), (output, winners), scratch);
         }
     }
 }
 
 /// On transformed tiles, band by band.
 fn by_tiles<const IN: usize, const OUT: usize>(
-    (shape, tiling): (&ConvShape, &Tiling<IN, OUT>),
+    shape: &ConvShape,
     input: &[f32],
     (factors, bias): (&winograd::Filter<IN, OUT>, &[Row]),
     (output, winners): (&mut [f32], &mut [u8]),
@@ -62,9 +60,10 @@ fn by_tiles<const IN: usize, const OUT: usize>(
 ) where
     Tiling<IN, OUT>: Tile<IN, OUT>,
 {
+    let (isa, tiling) = (Isa::detect(), shape.tiling());
     let row = shape.pooled_width() * shape.output_maps;
     for rows in tiling.bands(1, shape.output_maps) {
-        let band = winograd::products(tiling, factors, input, rows.clone(), &mut scratch.winograd);
+        let band = winograd::products(&tiling, factors, input, rows.clone(), &mut scratch.winograd);
         for (at, tiles_row) in rows.enumerate() {
             let start = OUT / 2 * tiles_row * row;
             let len = (OUT / 2 * row).min(output.len() - start);
@@ -72,7 +71,7 @@ fn by_tiles<const IN: usize, const OUT: usize>(
                 let tiles = (&band, panel, at * tiling.columns..(at + 1) * tiling.columns);
                 let sizes = ((panel * LANES, shape.output_maps), row);
                 let into = (&mut output[start..start + len], part(winners, start, len));
-                pool::tiles(Isa::detect(), tiles, bias, sizes, into);
+                pool::tiles(isa, tiles, bias, sizes, into);
             }
         }
     }

@@ -116,9 +116,6 @@ fn tiles_of_both_sizes_agree_with_the_definition() {
                 stride,
                 padding,
             };
-            if shape.output_height() < 2 {
-                continue;
-            }
             let weights = vec![0.0; shape.weight_len()];
             for filter in [Filter::new(&shape, &weights, None), Filter::backward(&shape, &weights)]
             {

@@ -1,6 +1,6 @@
 //! Transformed weights, and their gradients.
 
-use super::transform::{across, in_lanes};
+use super::transform::{across, add, in_lanes};
 use super::{Tile, Tiling};
 use crate::nn::isa::{Isa, on_each_isa};
 use crate::nn::panel::{LANES, Row, load, store};
@@ -128,9 +128,7 @@ on_each_isa! {
                 for at in 0..3 {
                     let slot = &mut dw[((3 * row + at) * inputs + input) * outputs + map..];
                     let mut sum = load(slot, outputs - map);
-                    for lane in 0..LANES {
-                        sum[lane] += values[at][lane];
-                    }
+                    add(&mut sum, &values[at]);
                     store(&sum, slot, outputs - map);
                 }
             }

@@ -83,14 +83,14 @@ pub(crate) fn forward<const IN: usize, const OUT: usize>(
 ) where
     Tiling<IN, OUT>: Tile<IN, OUT>,
 {
+    let isa = Isa::detect();
     for rows in tiling.bands(x.len() / tiling.input.len(), output.maps) {
         let band = products(tiling, filter, x, rows.clone(), scratch);
         for (at, row) in rows.enumerate() {
             let lines = &mut y[tiling.outputs_of(row, output)];
             for panel in 0..filter.panels() {
-                let tiles = at * tiling.columns..(at + 1) * tiling.columns;
-                let tiles = (&band, panel, tiles);
-                transform::store(Isa::detect(), tiles, output, panel * LANES, lines);
+                let tiles = (&band, panel, at * tiling.columns..(at + 1) * tiling.columns);
+                transform::store(isa, tiles, output, panel * LANES, lines);
             }
         }
     }

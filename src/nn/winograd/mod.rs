@@ -47,9 +47,9 @@ impl Picture {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tiling<const IN: usize, const OUT: usize> {
     /// The input.
-    pub(crate) input: Picture,
+    input: Picture,
     /// Zeros at each border of it.
-    pub(crate) padding: usize,
+    padding: usize,
     /// Rows of tiles.
     pub(crate) rows: usize,
     /// Tiles in a row.

@@ -206,7 +206,9 @@ on_each_isa! {
             for at in 0..IN {
                 in_lanes(across(&rows, at), Tiling::<IN, OUT>::gather_input, &mut column);
                 if at < 2 {
-                    add(&mut column, &kept[at]);
+                    for line in 0..IN {
+                        add(&mut column[line], &kept[at][line]);
+                    }
                 }
                 if at < OUT {
                     add_column(tiling, (row, OUT * tile + at, map), &column, dx);
@@ -221,13 +223,11 @@ on_each_isa! {
     }
 }
 
-/// `sums += column`.
+/// `sums += row`.
 #[inline(always)]
-fn add<const LINES: usize>(sums: &mut [Row; LINES], column: &[Row; LINES]) {
-    for line in 0..LINES {
-        for lane in 0..LANES {
-            sums[line][lane] += column[line][lane];
-        }
+pub(super) fn add(sums: &mut Row, row: &Row) {
+    for lane in 0..LANES {
+        sums[lane] += row[lane];
     }
 }
 
@@ -248,9 +248,9 @@ fn add_column<const IN: usize, const OUT: usize>(
         if line >= tiling.padding && line < tiling.padding + height {
             let pixel = (line - tiling.padding) * width + column - tiling.padding;
             let slot = &mut dx[pixel * maps + map..];
-            let mut sum = [load(slot, maps - map)];
-            add(&mut sum, &[*value]);
-            put(&sum[0], slot, maps - map);
+            let mut sum = load(slot, maps - map);
+            add(&mut sum, value);
+            put(&sum, slot, maps - map);
         }
     }
 }
